@@ -1,0 +1,3 @@
+//! The `thermocline` binary.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Cost, capacity and latency of tiered stores, measured side by side.
+
+fn main() {}
