@@ -1,0 +1,3 @@
+//! Cost, capacity and latency of tiered stores, measured side by side.
+pub mod units;
+pub mod workload;
