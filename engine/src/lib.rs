@@ -1,1 +1,4 @@
 //! The two-tier storage engine.
+
+pub mod index;
+pub mod value;
