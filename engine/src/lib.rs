@@ -1,1 +1,3 @@
 //! The two-tier storage engine.
+
+pub mod device;
