@@ -12,7 +12,7 @@
 //! An insert that would put an entry more than [`SPLIT_BEYOND`] buckets from its home splits the segment.
 //! Splitting and merging place entries at any distance: what fits by count always fits.
 
-use wide::{CmpEq, u8x16};
+use wide::u8x16;
 
 use super::entry::Handle;
 

@@ -15,6 +15,9 @@ const CHUNK: usize = 64;
 const NONE: u32 = u32::MAX;
 const STATE_SHIFT: u32 = 62;
 
+/// Ticks of the LRU clock in a second.
+pub(crate) const TICKS_PER_SECOND: u64 = 64;
+
 /// What the SSD has of a value that is in DRAM.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum SsdCopy {
