@@ -141,7 +141,7 @@ impl Connection {
                     self.partial.shrink_to(KEPT_BYTES);
                 }
             } else {
-                self.partial.extend_from_slice(rest);
+                self.partial.extend_from_slice(&buffer[consumed..bytes]);
             }
             if bytes < buffer.len() || self.outstanding.is_empty() {
                 return Ok(());

@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 
 use crate::target::wire::Tier;
 use crate::workload::stream::Stream;
@@ -59,7 +60,7 @@ pub fn new_histogram() -> Histogram<u64> {
 }
 
 /// Answers, counted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Requests answered, of both streams and of any outcome.
     pub answered: u64,
@@ -243,10 +244,10 @@ impl Record {
     }
 
     fn note_times(&mut self, message: &str, times: u64) {
-        match self.messages.iter_mut().find(|(known, _)| known == message) {
-            Some((_, count)) => *count += times,
-            None if self.messages.len() < KEPT_MESSAGES => self.messages.push((message.to_owned(), times)),
-            None => {}
+        if let Some((_, count)) = self.messages.iter_mut().find(|(known, _)| known == message) {
+            *count += times;
+        } else if self.messages.len() < KEPT_MESSAGES {
+            self.messages.push((message.to_owned(), times));
         }
     }
 

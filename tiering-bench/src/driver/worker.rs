@@ -5,11 +5,11 @@
 //! modified.
 
 use std::collections::VecDeque;
+use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::fd::OwnedFd;
@@ -59,7 +59,8 @@ impl Shared<'_> {
 pub(super) struct Worker {
     wire: Wire,
     epoll: OwnedFd,
-    events: Vec<epoll::Event>,
+    /// Numbers of the connections on which something has happened.
+    ready: Vec<usize>,
     connections: Vec<Connection>,
     buffer: Vec<u8>,
     pub(super) requester: Requester,
@@ -90,7 +91,7 @@ impl Worker {
         Ok(Self {
             wire: endpoint.wire,
             epoll,
-            events: Vec::with_capacity(EVENTS),
+            ready: Vec::with_capacity(EVENTS),
             connections,
             buffer: vec![0; RECEIVE_BYTES],
             requester,
@@ -110,8 +111,8 @@ impl Worker {
         }
         while busy > 0 {
             self.wait(TICK)?;
-            for event in 0..self.events.len() {
-                let number = self.events[event].data.u64() as usize;
+            for at in 0..self.ready.len() {
+                let number = self.ready[at];
                 if self.exchange(number, shared)? && self.connections[number].outstanding.is_empty() {
                     busy -= usize::from(!self.refill(number, &mut left, limits, pipeline, shared)?);
                 }
@@ -205,8 +206,8 @@ impl Worker {
                 TICK.min(Duration::from_nanos(pacer.due_ns().saturating_sub(shared.clock.now_ns())))
             };
             self.wait(sleep)?;
-            for event in 0..self.events.len() {
-                let number = self.events[event].data.u64() as usize;
+            for at in 0..self.ready.len() {
+                let number = self.ready[at];
                 let was_full = self.connections[number].outstanding.len() >= pipeline;
                 self.exchange(number, shared)?;
                 let connection = &mut self.connections[number];
@@ -269,12 +270,15 @@ impl Worker {
 
     #[inline]
     fn wait(&mut self, longest: Duration) -> Result<()> {
-        self.events.clear();
+        self.ready.clear();
+        let mut events = [const { MaybeUninit::uninit() }; EVENTS];
         let timeout = Timespec { tv_sec: longest.as_secs() as i64, tv_nsec: i64::from(longest.subsec_nanos()) };
-        match epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&timeout)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-            Err(e) => Err(e).context("epoll_pwait2"),
+        match epoll::wait(&self.epoll, &mut events, Some(&timeout)) {
+            Ok((events, _)) => self.ready.extend(events.iter().map(|event| event.data.u64() as usize)),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(e).context("epoll_pwait2"),
         }
+        Ok(())
     }
 
     /// Looks at all connections once per [`TICK`].

@@ -5,15 +5,15 @@ use thermocline_protocol::{FrameKind, encode_request, skip_reply};
 use super::wire::{Answer, Question, Tier, WireError};
 
 pub(super) fn encode_read(key: &[u8], out: &mut Vec<u8>) {
-    encode_request(out, &[b"GET", key]);
+    encode_request(out, &[b"GET".as_slice(), key]);
 }
 
 pub(super) fn encode_write(key: &[u8], value: &[u8], out: &mut Vec<u8>) {
-    encode_request(out, &[b"SET", key, value]);
+    encode_request(out, &[b"SET".as_slice(), key, value]);
 }
 
 pub(super) fn encode_where(key: &[u8], out: &mut Vec<u8>) {
-    encode_request(out, &[b"TIER", b"WHERE", key]);
+    encode_request(out, &[b"TIER".as_slice(), b"WHERE", key]);
 }
 
 pub(super) fn decode(question: Question, input: &[u8]) -> Result<Option<(Answer<'_>, usize)>, WireError> {
