@@ -130,10 +130,7 @@ impl Connection {
             }
             let rest = &input[consumed..];
             if self.outstanding.is_empty() && !rest.is_empty() {
-                bail!(
-                    "the server sent more than was asked: {}",
-                    rest[..rest.len().min(60)].escape_ascii()
-                );
+                bail!("the server sent more than was asked: {}", rest[..rest.len().min(60)].escape_ascii());
             }
             if is_continued {
                 self.partial.drain(..consumed);

@@ -28,8 +28,8 @@ use crate::workload::WorkloadSpec;
 use clock::Clock;
 use pacer::{Arrivals, Pacer};
 use recorder::{Interval, Record, lock};
-pub use requester::Versions;
 use requester::Requester;
+pub use requester::Versions;
 use worker::{Limits, Shared, Worker};
 
 /// Most clients of one run: each needs a socket on both ends.
@@ -60,7 +60,14 @@ pub struct DriverConfig {
 
 impl Default for DriverConfig {
     fn default() -> Self {
-        Self { clients: 50, threads: 1, pipeline: 1, pace: Pace::Closed, timeout_ms: 10_000, probe_share: 0.0 }
+        Self {
+            clients: 50,
+            threads: 1,
+            pipeline: 1,
+            pace: Pace::Closed,
+            timeout_ms: 10_000,
+            probe_share: 0.0,
+        }
     }
 }
 
@@ -122,7 +129,12 @@ impl Driver {
     /// # Errors
     ///
     /// If the configuration is out of range, or a client cannot connect within the timeout.
-    pub fn connect(endpoint: &Endpoint, config: &DriverConfig, spec: &WorkloadSpec, versions: &Versions) -> Result<Self> {
+    pub fn connect(
+        endpoint: &Endpoint,
+        config: &DriverConfig,
+        spec: &WorkloadSpec,
+        versions: &Versions,
+    ) -> Result<Self> {
         spec.validate().map_err(|reason| anyhow!(reason))?;
         if !(1..=MAX_CLIENTS).contains(&config.clients) || !(1..=MAX_PIPELINE).contains(&config.pipeline) {
             bail!("1 to {MAX_CLIENTS} clients and a pipeline of 1 to {MAX_PIPELINE} are possible");
@@ -285,7 +297,10 @@ fn raise_descriptor_limit(clients: usize) -> Result<()> {
         return Ok(());
     }
     if limit.maximum.is_some_and(|maximum| maximum < needed) {
-        bail!("{clients} clients need {needed} file descriptors, and the limit is {:?}: see ulimit -n", limit.maximum);
+        bail!(
+            "{clients} clients need {needed} file descriptors, and the limit is {:?}: see ulimit -n",
+            limit.maximum
+        );
     }
     limit.current = Some(needed);
     setrlimit(Resource::Nofile, limit).context("RLIMIT_NOFILE")

@@ -161,7 +161,10 @@ impl Requester {
             (Question::Read, _) => {
                 if pending.version > 0 {
                     self.record.counts.lost += 1;
-                    let text = format!("key {} is missing; version {} was stored", pending.request.key, pending.version);
+                    let text = format!(
+                        "key {} is missing; version {} was stored",
+                        pending.request.key, pending.version
+                    );
                     self.record.note(&text);
                 }
                 self.record.record_read(pending.request.stream, None, pending.tier, latency_ns);
@@ -190,7 +193,10 @@ impl Requester {
             Ok(version) if version >= pending.version => {}
             Ok(version) => {
                 self.record.counts.lost += 1;
-                self.record.note(&format!("key {key} has version {version}; version {} was stored", pending.version));
+                self.record.note(&format!(
+                    "key {key} has version {version}; version {} was stored",
+                    pending.version
+                ));
             }
             Err(corruption) => {
                 self.record.counts.corrupt += 1;

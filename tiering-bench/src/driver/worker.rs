@@ -250,11 +250,16 @@ impl Worker {
         let mut interval = lock(&self.interval);
         let mut answered = false;
         let last_answer_ns = &mut self.last_answer_ns;
-        connection.receive(self.wire, &shared.clock, &mut self.buffer, |pending, answer, now_ns, carried| {
-            answered = true;
-            *last_answer_ns = now_ns;
-            requester.judge(pending, answer, now_ns, &mut interval, carried);
-        })?;
+        connection.receive(
+            self.wire,
+            &shared.clock,
+            &mut self.buffer,
+            |pending, answer, now_ns, carried| {
+                answered = true;
+                *last_answer_ns = now_ns;
+                requester.judge(pending, answer, now_ns, &mut interval, carried);
+            },
+        )?;
         Ok(answered)
     }
 
@@ -272,7 +277,8 @@ impl Worker {
     fn wait(&mut self, longest: Duration) -> Result<()> {
         self.ready.clear();
         let mut events = [const { MaybeUninit::uninit() }; EVENTS];
-        let timeout = Timespec { tv_sec: longest.as_secs() as i64, tv_nsec: i64::from(longest.subsec_nanos()) };
+        let timeout =
+            Timespec { tv_sec: longest.as_secs() as i64, tv_nsec: i64::from(longest.subsec_nanos()) };
         match epoll::wait(&self.epoll, &mut events, Some(&timeout)) {
             Ok((events, _)) => self.ready.extend(events.iter().map(|event| event.data.u64() as usize)),
             Err(rustix::io::Errno::INTR) => {}
@@ -305,5 +311,9 @@ fn describe_overdue(number: usize, pending: &Pending, timeout_ns: u64) -> String
         Question::Where => "a question where",
     };
     let seconds = timeout_ns as f64 / 1e9;
-    format!("client {} had no answer to {question} of key {} for {seconds} s", number + 1, pending.request.key)
+    format!(
+        "client {} had no answer to {question} of key {} for {seconds} s",
+        number + 1,
+        pending.request.key
+    )
 }

@@ -35,9 +35,8 @@ impl Environment {
     /// Finds out. `work` is the folder whose device the tiers are on.
     pub fn find(work: &Path) -> Self {
         let words: Vec<String> = std::env::args().collect();
-        let memory_kb = field_of("/proc/meminfo", "MemTotal").and_then(|text| {
-            text.split_whitespace().next()?.parse::<u64>().ok()
-        });
+        let memory_kb = field_of("/proc/meminfo", "MemTotal")
+            .and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok());
         Self {
             started_at: format_utc(unix_seconds()),
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -88,9 +87,12 @@ fn device(folder: &Path) -> Option<String> {
     // A partition's model is its disk's.
     let disk = if node.join("partition").exists() { node.parent()?.to_owned() } else { node };
     let name = disk.file_name()?.to_string_lossy().into_owned();
-    let model = read_trimmed(disk.join("device/model"))
-        .or_else(|| Some(format!("driver {}", fs::canonicalize(disk.join("device/driver")).ok()?.file_name()?.display())));
-    let gigabytes = read_trimmed(disk.join("size")).and_then(|sectors| sectors.parse::<u64>().ok()).map(|s| s * 512 / 1_000_000_000);
+    let model = read_trimmed(disk.join("device/model")).or_else(|| {
+        Some(format!("driver {}", fs::canonicalize(disk.join("device/driver")).ok()?.file_name()?.display()))
+    });
+    let gigabytes = read_trimmed(disk.join("size"))
+        .and_then(|sectors| sectors.parse::<u64>().ok())
+        .map(|s| s * 512 / 1_000_000_000);
     let details: Vec<String> = model.into_iter().chain(gigabytes.map(|size| format!("{size} GB"))).collect();
     Some(if details.is_empty() { name } else { format!("{name} ({})", details.join(", ")) })
 }

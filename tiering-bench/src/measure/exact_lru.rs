@@ -58,7 +58,12 @@ impl LruOutcome {
 
 /// Replays the requests of `lanes` on a cache of `capacity_items`, which holds the keys loaded last when it starts.
 /// Reads and writes both count as use.
-pub fn replay(spec: &WorkloadSpec, lanes: &[LaneLength], capacity_items: usize, scan: ScanPart) -> LruOutcome {
+pub fn replay(
+    spec: &WorkloadSpec,
+    lanes: &[LaneLength],
+    capacity_items: usize,
+    scan: ScanPart,
+) -> LruOutcome {
     let mut outcome = LruOutcome::default();
     let Some(capacity) = NonZeroUsize::new(capacity_items.min(spec.keys as usize)) else {
         return count_only(spec, lanes, scan);
@@ -127,7 +132,11 @@ mod tests {
     use super::*;
 
     fn spec(distribution: &str) -> WorkloadSpec {
-        WorkloadSpec { keys: 1000, distribution: distribution.parse().expect("valid"), ..WorkloadSpec::default() }
+        WorkloadSpec {
+            keys: 1000,
+            distribution: distribution.parse().expect("valid"),
+            ..WorkloadSpec::default()
+        }
     }
 
     const LANE: [LaneLength; 1] = [LaneLength { warm_up: 20_000, measured: 100_000 }];

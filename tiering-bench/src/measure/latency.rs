@@ -56,7 +56,10 @@ impl LatencySummary {
             TABLE_PERCENTILES.map(|percentile| us(histogram.value_at_percentile(percentile)));
         let mut curve: Vec<CurvePoint> = histogram
             .iter_quantiles(CURVE_STEPS)
-            .map(|step| CurvePoint { percentile: step.quantile_iterated_to() * 100.0, us: us(step.value_iterated_to()) })
+            .map(|step| CurvePoint {
+                percentile: step.quantile_iterated_to() * 100.0,
+                us: us(step.value_iterated_to()),
+            })
             .collect();
         // The iterator repeats the maximum at the end; one point for it is enough.
         curve.dedup_by(|next, kept| next.percentile == kept.percentile);
@@ -97,7 +100,12 @@ mod tests {
         let mut histogram = new_histogram();
         (1..=10_000u64).for_each(|us| histogram.saturating_record(us * 1000));
         let summary = LatencySummary::of(&histogram).expect("values");
-        assert!(summary.curve.windows(2).all(|pair| pair[0].us <= pair[1].us && pair[0].percentile < pair[1].percentile));
+        assert!(
+            summary
+                .curve
+                .windows(2)
+                .all(|pair| pair[0].us <= pair[1].us && pair[0].percentile < pair[1].percentile)
+        );
         assert_eq!(summary.curve.last().map(|point| point.us), Some(summary.max_us));
         assert!(summary.curve.len() < 200, "{} points", summary.curve.len());
     }

@@ -211,7 +211,8 @@ pub fn run(plan: &RunPlan, watcher: &dyn Watcher) -> Result<RunResult> {
         LruCapacity::Items(items) => Some(items),
         LruCapacity::ServerItems => timeline.mean_items_memory(),
     };
-    let hit_ratio = hit_ratio(&plan.workload, &lanes, items, &outcome.record, &after.tiers.since(&before.tiers));
+    let hit_ratio =
+        hit_ratio(&plan.workload, &lanes, items, &outcome.record, &after.tiers.since(&before.tiers));
     Ok(result(plan, config, server, outcome, (before, after), hit_ratio, timeline.into_points()))
 }
 
@@ -306,10 +307,9 @@ fn result(
         client_cpu: cpu(&before.client, &after.client),
         rss_bytes: after.server.map(|usage| usage.rss_bytes),
         peak_rss_bytes: after.server.map(|usage| usage.peak_rss_bytes),
-        device_bytes_read: before
-            .server
-            .zip(after.server)
-            .and_then(|(before, after)| Some(after.device_bytes_read?.saturating_sub(before.device_bytes_read?))),
+        device_bytes_read: before.server.zip(after.server).and_then(|(before, after)| {
+            Some(after.device_bytes_read?.saturating_sub(before.device_bytes_read?))
+        }),
         messages: record.messages,
         counts: record.counts,
         server,
@@ -329,7 +329,9 @@ impl RunResult {
         if let Some(cpu) = self.client_cpu
             && cpu.cores > 0.95 * self.driver.threads as f64
         {
-            caveats.push("the client's threads were busy all the time: the server may be faster than this".to_owned());
+            caveats.push(
+                "the client's threads were busy all the time: the server may be faster than this".to_owned(),
+            );
         }
         if let Some(lag) = &self.send_lag
             && lag.p99_us > 1000.0
@@ -345,7 +347,8 @@ impl RunResult {
             caveats.push(format!("the server refused {} requests", counts.refused));
         }
         if counts.corrupt + counts.lost > 0 {
-            caveats.push(format!("{} values were corrupt and {} writes were lost", counts.corrupt, counts.lost));
+            caveats
+                .push(format!("{} values were corrupt and {} writes were lost", counts.corrupt, counts.lost));
         }
         caveats
     }

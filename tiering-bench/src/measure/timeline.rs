@@ -75,8 +75,11 @@ impl Timeline {
     /// Items in DRAM on average, over the start and the end of every interval; `None` if the server does not count
     /// them.
     pub fn mean_items_memory(&self) -> Option<u64> {
-        let levels: Vec<u64> =
-            self.first_items_memory.into_iter().chain(self.points.iter().filter_map(|p| p.items_memory)).collect();
+        let levels: Vec<u64> = self
+            .first_items_memory
+            .into_iter()
+            .chain(self.points.iter().filter_map(|p| p.items_memory))
+            .collect();
         (!levels.is_empty()).then(|| levels.iter().sum::<u64>() / levels.len() as u64)
     }
 
@@ -101,12 +104,23 @@ mod tests {
         let mut interval = Interval::new();
         interval.answered = 500;
         interval.latency.saturating_record(1_000_000);
-        timeline.add(&Observation { at_s: 0.5, length_s: 0.5, interval: &interval }, tiers(190, 110, 20), None);
-        timeline.add(&Observation { at_s: 1.0, length_s: 0.5, interval: &Interval::new() }, tiers(190, 110, 30), None);
+        timeline.add(
+            &Observation { at_s: 0.5, length_s: 0.5, interval: &interval },
+            tiers(190, 110, 20),
+            None,
+        );
+        timeline.add(
+            &Observation { at_s: 1.0, length_s: 0.5, interval: &Interval::new() },
+            tiers(190, 110, 30),
+            None,
+        );
         assert_eq!(timeline.mean_items_memory(), Some(20));
         let points = timeline.into_points();
         assert_eq!((points[0].requests_per_s, points[0].memory_hit_ratio), (1000.0, Some(0.9)));
         assert!(points[0].p99_us.is_some_and(|us| (us - 1000.0).abs() < 2.0));
-        assert_eq!((points[1].requests_per_s, points[1].memory_hit_ratio, points[1].p50_us), (0.0, None, None));
+        assert_eq!(
+            (points[1].requests_per_s, points[1].memory_hit_ratio, points[1].p50_us),
+            (0.0, None, None)
+        );
     }
 }

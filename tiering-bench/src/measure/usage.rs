@@ -117,8 +117,9 @@ pub fn listening_process(address: &SocketAddr) -> Option<u32> {
         let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
         let mut descriptors = fs::read_dir(entry.path().join("fd")).ok()?.flatten();
         let owns = descriptors.any(|descriptor| {
-            fs::read_link(descriptor.path())
-                .is_ok_and(|target| target.to_str().is_some_and(|target| inodes.iter().any(|inode| inode == target)))
+            fs::read_link(descriptor.path()).is_ok_and(|target| {
+                target.to_str().is_some_and(|target| inodes.iter().any(|inode| inode == target))
+            })
         });
         owns.then_some(pid)
     })

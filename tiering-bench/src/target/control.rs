@@ -98,7 +98,7 @@ impl Control {
         assert_eq!(self.wire, Wire::Resp, "{words:?} is a RESP command");
         let mut request = Vec::new();
         encode_request(&mut request, words);
-        self.socket.write_all(&request).with_context(|| format!("{}", words.join(" ")))?;
+        self.socket.write_all(&request).with_context(|| words.join(" "))?;
         loop {
             if let Some((reply, bytes)) = Reply::decode(&self.input)? {
                 self.input.drain(..bytes);
@@ -180,7 +180,9 @@ impl Control {
         let stats = self.stats("")?;
         let mut config = self.stats("settings")?;
         config.retain(|name, _| {
-            name.starts_with("ext_") || ["maxbytes", "num_threads", "item_size_max", "lru_maintainer_thread"].contains(&name.as_str())
+            name.starts_with("ext_")
+                || ["maxbytes", "num_threads", "item_size_max", "lru_maintainer_thread"]
+                    .contains(&name.as_str())
         });
         let version = stats.get("version").cloned().unwrap_or_default();
         let pid = stats.get("pid").and_then(|pid| pid.parse().ok());

@@ -93,7 +93,9 @@ impl TierCounters {
     }
 
     fn from_redis(stats: &BTreeMap<String, String>, keyspace: &BTreeMap<String, String>) -> Self {
-        let keys = keyspace.values().filter_map(|text| text.strip_prefix("keys=")?.split(',').next()?.parse::<u64>().ok());
+        let keys = keyspace
+            .values()
+            .filter_map(|text| text.strip_prefix("keys=")?.split(',').next()?.parse::<u64>().ok());
         Self {
             hits_memory: number(stats, "keyspace_hits").unwrap_or(0),
             misses: number(stats, "keyspace_misses").unwrap_or(0),
@@ -119,7 +121,9 @@ impl TierCounters {
             ssd_bytes_written: field("extstore_bytes_written"),
             ..Self::default()
         };
-        stats.retain(|name, _| name.contains("extstore") || name.starts_with("get_") || name.ends_with("_items"));
+        stats.retain(|name, _| {
+            name.contains("extstore") || name.starts_with("get_") || name.ends_with("_items")
+        });
         Self { raw: stats, ..counters }
     }
 
@@ -201,8 +205,10 @@ mod tests {
 
     #[test]
     fn a_difference_keeps_levels_and_subtracts_counts() {
-        let before = TierCounters { hits_ssd: 5, items_ssd: Some(10), ssd_bytes_read: Some(7), ..Default::default() };
-        let after = TierCounters { hits_ssd: 8, items_ssd: Some(20), ssd_bytes_read: Some(9), ..Default::default() };
+        let before =
+            TierCounters { hits_ssd: 5, items_ssd: Some(10), ssd_bytes_read: Some(7), ..Default::default() };
+        let after =
+            TierCounters { hits_ssd: 8, items_ssd: Some(20), ssd_bytes_read: Some(9), ..Default::default() };
         let between = after.since(&before);
         assert_eq!((between.hits_ssd, between.items_ssd, between.ssd_bytes_read), (3, Some(20), Some(2)));
     }

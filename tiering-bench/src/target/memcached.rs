@@ -114,7 +114,9 @@ mod tests {
 
     #[test]
     fn nonsense_is_an_error() {
-        for input in [&b"VALUE k 0 x\r\n"[..], b"VALUE k 0 1\r\nabcdefghijk", b"+OK\r\n", &[b'x'; MAX_LINE_BYTES]] {
+        for input in
+            [&b"VALUE k 0 x\r\n"[..], b"VALUE k 0 1\r\nabcdefghijk", b"+OK\r\n", &[b'x'; MAX_LINE_BYTES]]
+        {
             assert!(decode(Question::Read, input).is_err(), "{}", input.escape_ascii());
         }
     }

@@ -46,12 +46,12 @@ pub struct ServerCommand {
 }
 
 /// How ours is started if the user does not say otherwise.
-pub const THERMOCLINE_TEMPLATE: &str =
-    "target/release/thermocline --port {port} --dir {dir} --maxmemory {maxmemory} --tier-capacity {tier_capacity}";
+pub const THERMOCLINE_TEMPLATE: &str = "target/release/thermocline --port {port} --dir {dir} --maxmemory {maxmemory} --tier-capacity {tier_capacity}";
 
 /// redis-server with everything in memory and nothing on disk, which is what its users run as a cache. Its own
 /// maxmemory stays off: it has no second tier to put the rest on, so it is the bound that money can buy.
-pub const REDIS_TEMPLATE: &str = "redis-server --port {port} --bind 127.0.0.1 --save '' --appendonly no --dir {dir}";
+pub const REDIS_TEMPLATE: &str =
+    "redis-server --port {port} --bind 127.0.0.1 --save '' --appendonly no --dir {dir}";
 
 /// A server that runs until this value is dropped.
 #[derive(Debug)]
@@ -95,7 +95,8 @@ impl ServerProcess {
         };
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let endpoint = Endpoint { wire: command.wire, address };
-        let mut server = Self { name: command.name.clone(), endpoint, command_line: words.join(" "), dir, child };
+        let mut server =
+            Self { name: command.name.clone(), endpoint, command_line: words.join(" "), dir, child };
         server.wait_until_it_answers()?;
         Ok(server)
     }

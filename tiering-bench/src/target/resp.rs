@@ -24,9 +24,13 @@ pub(super) fn decode(question: Question, input: &[u8]) -> Result<Option<(Answer<
     };
     let line = || &input[1..frame.consumed_bytes - 2];
     let answer = match (question, frame.kind) {
-        (Question::Read, FrameKind::Bulk { length_bytes }) => Answer::Value(bulk(input, &frame, length_bytes)),
+        (Question::Read, FrameKind::Bulk { length_bytes }) => {
+            Answer::Value(bulk(input, &frame, length_bytes))
+        }
         (Question::Write, FrameKind::Simple) => Answer::Stored,
-        (Question::Where, FrameKind::Bulk { length_bytes }) => tier(bulk(input, &frame, length_bytes), input)?,
+        (Question::Where, FrameKind::Bulk { length_bytes }) => {
+            tier(bulk(input, &frame, length_bytes), input)?
+        }
         (Question::Where, FrameKind::Simple) => tier(line(), input)?,
         (Question::Read | Question::Where, FrameKind::Null) => Answer::Missing,
         (_, FrameKind::Error) => Answer::Refused(line()),
