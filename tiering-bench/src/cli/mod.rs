@@ -3,6 +3,7 @@
 //! Each subcommand has a file with its options and its `execute`, which returns a [`Report`]; what is done with a
 //! report (table, JSON, HTML) is decided here, once.
 
+mod compare;
 mod load;
 mod options;
 mod progress;
@@ -33,6 +34,8 @@ enum Command {
     Load(load::LoadArgs),
     /// Send a workload to one server and measure it.
     Run(run::RunArgs),
+    /// Start several servers, put them through the same load in alternating rounds, and stop them again.
+    Compare(compare::CompareArgs),
 }
 
 #[derive(Debug, Args)]
@@ -60,6 +63,7 @@ pub fn execute(cli: Cli) -> Result<bool> {
     let report = match cli.command {
         Command::Load(args) => load::execute(&args, &watcher),
         Command::Run(args) => run::execute(&args, &watcher),
+        Command::Compare(args) => compare::execute(&args, &watcher),
     }?;
     print_and_write(&report, &cli.output)?;
     Ok(report.is_sound())
@@ -91,7 +95,7 @@ mod tests {
 
     #[test]
     fn no_command_needs_a_flag() {
-        for command in ["load", "run"] {
+        for command in ["load", "run", "compare"] {
             assert!(Cli::try_parse_from(["tiering-bench", command]).is_ok(), "{command}");
         }
     }

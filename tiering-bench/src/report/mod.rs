@@ -12,6 +12,7 @@ pub mod terminal;
 
 use serde::{Deserialize, Serialize};
 
+use crate::measure::compare::Comparison;
 use crate::measure::environment::Environment;
 use crate::measure::run::RunResult;
 
@@ -34,6 +35,8 @@ pub enum Body {
         /// One after the other.
         runs: Vec<RunResult>,
     },
+    /// `compare`.
+    Comparison(Comparison),
 }
 
 impl Report {
@@ -41,6 +44,7 @@ impl Report {
     pub fn is_sound(&self) -> bool {
         match &self.body {
             Body::Runs { runs } => runs.iter().all(|run| run.counts.corrupt + run.counts.lost == 0),
+            Body::Comparison(_) => true,
         }
     }
 }

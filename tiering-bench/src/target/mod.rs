@@ -4,8 +4,9 @@
 //! * [`resp`], [`memcached`]: the two protocols
 //! * [`control`]: a blocking connection for everything that is not measured: INFO, stats, TIER DRAIN
 //! * [`counters`]: what a server counts of its tiers, under one set of names
-//! * [`process`]: servers that this tool starts and stops
+//! * [`process`]: servers that this tool starts and stops; [`contestants`]: which ones, and how set up
 
+pub mod contestants;
 pub mod control;
 pub mod counters;
 pub mod memcached;

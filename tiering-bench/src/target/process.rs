@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, getuid, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::Endpoint;
 use super::control::Control;
@@ -34,24 +34,18 @@ pub struct ServerCommand {
     pub name: String,
     /// What it speaks.
     pub wire: Wire,
-    /// Program and arguments. `{port}`, `{dir}`, `{maxmemory}` and `{tier_capacity}` (bytes), `{maxmemory_mb}` and
-    /// `{tier_capacity_mb}` are filled in.
+    /// Program and arguments. `{port}`, `{dir}`, `{threads}`, `{maxmemory}` and `{tier_capacity}` (bytes),
+    /// `{maxmemory_mb}` and `{tier_capacity_mb}` are filled in.
     pub template: String,
     /// Replaces `{maxmemory}`, in bytes.
     pub maxmemory_bytes: u64,
     /// Replaces `{tier_capacity}`, in bytes.
     pub tier_capacity_bytes: u64,
+    /// Replaces `{threads}`.
+    pub threads: usize,
     /// The CPUs to run on, as taskset takes them; all if `None`.
     pub cpus: Option<String>,
 }
-
-/// How ours is started if the user does not say otherwise.
-pub const THERMOCLINE_TEMPLATE: &str = "target/release/thermocline --port {port} --dir {dir} --maxmemory {maxmemory} --tier-capacity {tier_capacity}";
-
-/// redis-server with everything in memory and nothing on disk, which is what its users run as a cache. Its own
-/// maxmemory stays off: it has no second tier to put the rest on, so it is the bound that money can buy.
-pub const REDIS_TEMPLATE: &str =
-    "redis-server --port {port} --bind 127.0.0.1 --save '' --appendonly no --dir {dir}";
 
 /// A server that runs until this value is dropped.
 #[derive(Debug)]
@@ -165,6 +159,7 @@ fn fill_in(command: &ServerCommand, port: u16, dir: &Path) -> Result<Vec<String>
         *word = word
             .replace("{port}", &port.to_string())
             .replace("{dir}", dir)
+            .replace("{threads}", &command.threads.to_string())
             .replace("{maxmemory}", &command.maxmemory_bytes.to_string())
             .replace("{maxmemory_mb}", &(command.maxmemory_bytes >> 20).to_string())
             .replace("{tier_capacity}", &command.tier_capacity_bytes.to_string())
@@ -177,24 +172,6 @@ fn fill_in(command: &ServerCommand, port: u16, dir: &Path) -> Result<Vec<String>
         words.splice(0..0, ["taskset", "-c", cpus].map(str::to_owned));
     }
     Ok(words)
-}
-
-/// memcached with extstore, tuned as far as its own documentation goes. Every choice beside its reason:
-///
-/// * `ext_threads`: extstore reads with blocking calls, one per thread, so this is its queue depth.
-/// * `ext_item_size`: items from this size on may go to SSD; the default keeps anything below 512 bytes in DRAM.
-/// * `ext_item_age=1`: what has not been touched for a second may be written, so the load is not held up.
-/// * `ext_wbuf_size=16`: larger writes while loading.
-/// * `slab_automove=2`, `ext_max_sleep`: memory follows the load at once, instead of over minutes.
-/// * `-t`: as many worker threads as the others have.
-pub fn memcached_template(threads: usize, ext_threads: usize, smallest_item_bytes: usize) -> String {
-    // memcached refuses to run as root unless it is told to.
-    let user = if getuid().is_root() { "-u root " } else { "" };
-    format!(
-        "memcached -l 127.0.0.1 -p {{port}} -U 0 {user}-m {{maxmemory_mb}} -t {threads} -c 30000 -I 8m \
-         -o ext_path={{dir}}/extstore:{{tier_capacity_mb}}M,ext_threads={ext_threads},\
-         ext_item_size={smallest_item_bytes},ext_item_age=1,ext_wbuf_size=16,slab_automove=2,ext_max_sleep=10000"
-    )
 }
 
 fn free_port() -> Result<u16> {
