@@ -10,6 +10,7 @@
 //! * [`cli`]: subcommands and their options
 //! * [`report`]: results as plain data, and how they are shown
 //! * [`measure`]: runs, comparisons, capacity; every counter before and after
+//! * [`cost`]: which data set fits which node, and what it costs
 //! * [`driver`]: clients, closed and open loop
 //! * [`target`]: the servers, behind one adapter
 //! * [`workload`]: keys, values, requests
@@ -18,6 +19,7 @@
 //! A module uses only what stands below it in this list.
 
 pub mod cli;
+pub mod cost;
 pub mod driver;
 pub mod interrupt;
 pub mod measure;

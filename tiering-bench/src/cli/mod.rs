@@ -3,7 +3,9 @@
 //! Each subcommand has a file with its options and its `execute`, which returns a [`Report`]; what is done with a
 //! report (table, JSON, HTML) is decided here, once.
 
+mod capacity;
 mod compare;
+mod cost;
 mod load;
 mod options;
 mod progress;
@@ -36,6 +38,10 @@ enum Command {
     Run(run::RunArgs),
     /// Start several servers, put them through the same load in alternating rounds, and stop them again.
     Compare(compare::CompareArgs),
+    /// Measure how much DRAM a key costs, and say how many keys fit which node type.
+    Capacity(capacity::CapacityArgs),
+    /// Say what data costs on which node type.
+    Cost(cost::CostArgs),
 }
 
 #[derive(Debug, Args)]
@@ -64,6 +70,8 @@ pub fn execute(cli: Cli) -> Result<bool> {
         Command::Load(args) => load::execute(&args, &watcher),
         Command::Run(args) => run::execute(&args, &watcher),
         Command::Compare(args) => compare::execute(&args, &watcher),
+        Command::Capacity(args) => capacity::execute(&args, &watcher),
+        Command::Cost(args) => cost::execute(&args),
     }?;
     print_and_write(&report, &cli.output)?;
     Ok(report.is_sound())
@@ -95,7 +103,7 @@ mod tests {
 
     #[test]
     fn no_command_needs_a_flag() {
-        for command in ["load", "run", "compare"] {
+        for command in ["load", "run", "compare", "capacity", "cost"] {
             assert!(Cli::try_parse_from(["tiering-bench", command]).is_ok(), "{command}");
         }
     }

@@ -145,7 +145,7 @@ fn memcached_template(ext_threads: usize, placement: Placement) -> String {
     let user = if getuid().is_root() { " -u root" } else { "" };
     let age = if placement == Placement::AllOnSsd { ",ext_item_age=0" } else { "" };
     format!(
-        "memcached -l 127.0.0.1 -p {{port}} -U 0{user} -m {{maxmemory_mb}} -t {{threads}} -c 30000 \
+        "memcached -l 127.0.0.1 -p {{port}} -U 0{user} -m {{maxmemory_mb}} -t {{threads}} -c 4096 \
          -o ext_path={{dir}}/extstore:{{tier_capacity_mb}}M,ext_threads={ext_threads},ext_wbuf_size=16,\
          ext_max_sleep=1000,slab_automove=2,ext_item_size=64{age}"
     )
