@@ -12,7 +12,7 @@ mod progress;
 mod run;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
@@ -42,6 +42,11 @@ enum Command {
     Capacity(capacity::CapacityArgs),
     /// Say what data costs on which node type.
     Cost(cost::CostArgs),
+    /// Show the results in a JSON file again.
+    Report {
+        /// A file that --json has written.
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -72,9 +77,15 @@ pub fn execute(cli: Cli) -> Result<bool> {
         Command::Compare(args) => compare::execute(&args, &watcher),
         Command::Capacity(args) => capacity::execute(&args, &watcher),
         Command::Cost(args) => cost::execute(&args),
+        Command::Report { file } => read_report(&file),
     }?;
     print_and_write(&report, &cli.output)?;
     Ok(report.is_sound())
+}
+
+fn read_report(file: &Path) -> Result<Report> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is not a result of this tool", file.display()))
 }
 
 fn print_and_write(report: &Report, output: &OutputArgs) -> Result<()> {

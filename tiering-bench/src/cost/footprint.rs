@@ -19,6 +19,8 @@ pub struct Footprint {
     pub dram_overhead_bytes: f64,
     /// SSD per key beside key and value; `None` if the store has one tier and values are in DRAM.
     pub ssd_overhead_bytes: Option<f64>,
+    /// Threads that can carry out commands; as many as the node has CPUs if `None`.
+    pub command_threads: Option<u32>,
     /// Where the numbers are from.
     pub basis: String,
 }
@@ -51,6 +53,7 @@ impl Footprint {
             store: "thermocline".to_owned(),
             dram_overhead_bytes: 32.0,
             ssd_overhead_bytes: Some(40.0),
+            command_threads: None,
             basis: "design target; measure with: tiering-bench capacity".to_owned(),
         }
     }
@@ -61,6 +64,7 @@ impl Footprint {
             store: "redis-server".to_owned(),
             dram_overhead_bytes: 93.0,
             ssd_overhead_bytes: None,
+            command_threads: Some(1),
             basis: "redis-server 7.0.15, 10 M keys; measure with: tiering-bench capacity".to_owned(),
         }
     }

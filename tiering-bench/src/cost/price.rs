@@ -85,7 +85,8 @@ pub fn price(
     let is_tiered = node.has_ssd() && store.ssd_overhead_bytes.is_some();
     let hit_ratio = if is_tiered { demand.hit_ratio } else { 1.0 };
     let (cpu_us, mean_latency_us) = costs.mean_us(hit_ratio);
-    let requests_per_s = f64::from(node.vcpu) * CPU_SHARE * 1e6 / cpu_us;
+    let cpus = store.command_threads.unwrap_or(node.vcpu).min(node.vcpu);
+    let requests_per_s = f64::from(cpus) * CPU_SHARE * 1e6 / cpu_us;
     let monthly = node.monthly(table);
     let data_gb = fit.keys * (demand.key_bytes + demand.value_bytes) / 1e9;
     let for_keys = demand.keys.map(|keys| (keys / fit.keys).ceil());
@@ -154,6 +155,13 @@ mod tests {
         assert!((tiered.requests_per_s - 4.0 * CPU_SHARE * 1e6 / 7.0).abs() < 1e-6);
         let flat = price_of("cache.r6g.xlarge", &ours, &demand());
         assert_eq!((flat.mean_latency_us, flat.is_tiered), (50.0, false));
+    }
+
+    #[test]
+    fn a_store_with_one_thread_serves_no_more_on_a_larger_node() {
+        let rate = |node| price_of(node, &Footprint::redis_measured_before(), &demand()).requests_per_s;
+        assert_eq!(rate("cache.r6g.xlarge"), CPU_SHARE * 1e6 / 5.0);
+        assert_eq!(rate("cache.r6g.16xlarge"), rate("cache.r6g.xlarge"));
     }
 
     #[test]

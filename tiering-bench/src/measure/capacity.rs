@@ -103,6 +103,7 @@ impl KeyCost {
             store: self.name.clone(),
             dram_overhead_bytes: self.overhead_bytes().max(0.0),
             ssd_overhead_bytes: self.is_tiered().then_some(record_overhead),
+            command_threads: (self.server.kind == ServerKind::Redis).then_some(1),
             basis: format!(
                 "measured: {} keys of {} bytes, values of {} bytes",
                 spec.keys, spec.key_bytes, spec.value_size

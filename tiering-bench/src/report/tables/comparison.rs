@@ -80,8 +80,6 @@ fn ratio_table(comparison: &Comparison) -> Option<Table> {
             "x its p99",
         ],
     );
-    let ratio =
-        |ours: f64, theirs: f64| optional((theirs > 0.0).then(|| ours / theirs), |r| format!("{r:.2}"));
     for scenario in &comparison.scenarios {
         let [first, others @ ..] = &scenario.servers[..] else { continue };
         for ServerResult { name, median: theirs, .. } in others {

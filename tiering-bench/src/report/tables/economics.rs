@@ -163,7 +163,7 @@ pub(super) fn cost_tables(report: &CostReport) -> Vec<Table> {
     ));
     table.note(assumptions(report.nodes.reserved_memory_share, true));
     table.note(format!(
-        "requests/s: what {:.0} % of the CPUs can do at {} us (DRAM) and {} us (SSD) of CPU per request; network and SSD limits are not in it",
+        "requests/s: what {:.0} % of the CPUs can do at {} us (DRAM) and {} us (SSD) of CPU per request, redis-server's on one thread; network and SSD limits are not in it",
         CPU_SHARE * 100.0,
         report.costs.memory_cpu_us,
         report.costs.ssd_cpu_us
