@@ -1,1 +1,3 @@
 //! The RESP server.
+
+pub mod net;
