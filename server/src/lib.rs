@@ -1,5 +1,6 @@
 //! The RESP server.
 
 pub mod command;
+pub mod net;
 pub mod server;
 pub mod session;
