@@ -348,12 +348,22 @@ impl Keyspace {
 
     // ---- movements between the tiers
 
-    /// Notes that a record of this resident is being written to `location`, whose bytes the ledger counts
-    /// already.
-    pub(crate) fn start_writing(&mut self, number: u32, location: Location) {
+    /// Notes that this dirty resident was copied to be written, under a ticket.
+    pub(crate) fn start_preparing(&mut self, number: u32, ticket: u64) {
         let resident = self.residents.get_mut(number);
         assert_eq!(resident.copy(), SsdCopy::None, "only a dirty value is written");
-        resident.set_copy(SsdCopy::Writing(location));
+        resident.set_copy(SsdCopy::Preparing(ticket));
+    }
+
+    /// The copy made under `ticket` has been given a location, whose bytes the ledger counts already, or none.
+    /// False if the value has changed since: then the location is not the value's.
+    pub(crate) fn finish_preparing(&mut self, number: u32, ticket: u64, location: Option<Location>) -> bool {
+        let is_current = self.residents.slot(number).is_some_and(|r| r.copy() == SsdCopy::Preparing(ticket));
+        if is_current {
+            let copy = location.map_or(SsdCopy::None, SsdCopy::Writing);
+            self.residents.get_mut(number).set_copy(copy);
+        }
+        is_current
     }
 
     /// The write to `location` is over. If the resident still waits for it, it is clean now, or dirty again
@@ -472,7 +482,7 @@ impl Keyspace {
                 Place::Ssd(location) => self.ledger.release(location),
                 Place::Dram(number) => match self.residents.get(number).copy() {
                     SsdCopy::Clean(location) | SsdCopy::Writing(location) => self.ledger.release(location),
-                    SsdCopy::None => {}
+                    SsdCopy::None | SsdCopy::Preparing(_) => {}
                 },
             }
         }
@@ -537,8 +547,9 @@ impl Keyspace {
 
     fn discard_ssd_copy(&mut self, number: u32) {
         let resident = self.residents.get_mut(number);
-        if let SsdCopy::Writing(location) | SsdCopy::Clean(location) = resident.copy() {
-            resident.set_copy(SsdCopy::None);
+        let copy = resident.copy();
+        resident.set_copy(SsdCopy::None);
+        if let SsdCopy::Writing(location) | SsdCopy::Clean(location) = copy {
             self.ledger.release(location);
         }
     }
