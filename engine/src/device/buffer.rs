@@ -132,8 +132,8 @@ impl Deref for AlignedBuffer {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        // SAFETY: the pointer is valid for `capacity` initialised bytes (or dangling and aligned with len 0), len is at
-        // most the capacity, and `&self` keeps everybody from writing.
+        // SAFETY: the pointer is valid for `capacity` initialised bytes (or dangling and aligned with len 0),
+        // len is at most the capacity, and `&self` keeps everybody from writing.
         unsafe { std::slice::from_raw_parts(self.pointer.as_ptr(), self.len) }
     }
 }

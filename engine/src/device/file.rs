@@ -95,8 +95,8 @@ impl OpenTierFile {
         if former_bytes > capacity_bytes {
             if config.keep_contents {
                 let problem = format!(
-                    "holds {former_bytes} bytes, more than its capacity of {capacity_bytes}: raise tier-capacity, or \
-                     delete the file if its data is not needed"
+                    "holds {former_bytes} bytes, more than its capacity of {capacity_bytes}: raise \
+                     tier-capacity, or delete the file if its data is not needed"
                 );
                 return Err(explain(path, io::ErrorKind::InvalidInput, &problem));
             }
@@ -142,8 +142,8 @@ fn open_direct(path: &Path) -> io::Result<(File, bool)> {
 }
 
 fn no_direct_io(path: &Path) -> io::Error {
-    let problem = "its file system does not support direct I/O (O_DIRECT): put tier-path on a local ext4 or XFS \
-                   file system, not on tmpfs or a network";
+    let problem = "its file system does not support direct I/O (O_DIRECT): put tier-path on a local ext4 or \
+                   XFS file system, not on tmpfs or a network";
     explain(path, io::ErrorKind::Unsupported, problem)
 }
 

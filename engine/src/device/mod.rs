@@ -18,7 +18,11 @@
 //! error means is theirs too.
 
 pub mod buffer;
+#[cfg(test)]
+mod contract;
 mod file;
+pub mod image;
+pub mod memory;
 pub mod uring;
 
 use std::fmt;

@@ -100,8 +100,8 @@ fn make_ring(entries: u32) -> io::Result<IoUring> {
     ring.map_err(|error| match error.raw_os_error() {
         Some(libc::ENOSYS | libc::EPERM | libc::EACCES | libc::EINVAL) => io::Error::new(
             io::ErrorKind::Unsupported,
-            "io_uring is not available: it needs Linux 5.19, `sysctl kernel.io_uring_disabled=0`, and in a container a \
-             seccomp profile that allows io_uring_setup, io_uring_enter and io_uring_register",
+            "io_uring is not available: it needs Linux 5.19, `sysctl kernel.io_uring_disabled=0`, and in a \
+             container a seccomp profile that allows io_uring_setup, io_uring_enter and io_uring_register",
         ),
         Some(libc::ENOMEM) => io::Error::new(
             io::ErrorKind::OutOfMemory,
@@ -196,11 +196,11 @@ impl UringQueue {
             }
             Operation::Sync => opcode::Fsync::new(file).flags(FsyncFlags::DATASYNC).build(),
         };
-        // SAFETY: the entry's pointer is valid for `len` bytes: it belongs to the buffer in the busy slot, whose length is
-        // within its capacity and whose memory stays where it is when the buffer moves. The slot gives the
-        // buffer out only in `finish`, after the kernel posted this entry's completion; `Drop` waits for
-        // every completion, or leaks the slots. While the slot is busy no reference to the memory exists: the
-        // buffer is dereferenced by nobody.
+        // SAFETY: the entry's pointer is valid for `len` bytes: it belongs to the buffer in the busy slot,
+        // whose length is within its capacity and whose memory stays where it is when the buffer moves. The
+        // slot gives the buffer out only in `finish`, after the kernel posted this entry's completion; `Drop`
+        // waits for every completion, or leaks the slots. While the slot is busy no reference to the memory
+        // exists: the buffer is dereferenced by nobody.
         let pushed = unsafe { self.ring.submission().push(&entry.user_data(u64::from(index))) };
         // Each slot has at most one entry in the ring, and the ring has at least as many places as there are
         // slots.
@@ -376,5 +376,78 @@ fn transient_as_would_block(error: io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(libc::EBUSY | libc::ENOMEM) => io::Error::new(io::ErrorKind::WouldBlock, error),
         _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open_in(directory: &tempfile::TempDir) -> io::Result<UringDevice> {
+        let file = |name: &str| TierFile {
+            path: directory.path().join(name),
+            capacity_bytes: 1 << 20,
+            keep_contents: true,
+        };
+        UringDevice::open(&[file("tier.0"), file("tier.1")])
+    }
+
+    /// Two files of 1 MiB without a name: they go away with the device.
+    fn temporary() -> UringDevice {
+        open_in(&tempfile::tempdir().expect("a temporary directory")).expect("a device")
+    }
+
+    crate::device::contract::device_contract!(|| Box::new(temporary()) as Box<dyn Device>);
+
+    #[test]
+    fn the_locks_go_with_the_last_queue() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        for _ in 0..20 {
+            let device = open_in(&directory).expect("the files are not locked");
+            let mut queue = device.open_queue(8).expect("a queue");
+            for token in 0..8 {
+                queue.submit_read(token, 0, 0, AlignedBuffer::zeroed(65536)).expect("room");
+            }
+            queue.flush().expect("a flush");
+        }
+    }
+
+    #[test]
+    fn a_read_past_the_end_of_a_shortened_file_is_short() {
+        let device = temporary();
+        let file = &device.files[0].file;
+        file.set_len(4096).expect("a shorter file");
+        let mut queue = device.open_queue(1).expect("a queue");
+        queue.submit_read(1, 0, 0, AlignedBuffer::zeroed(8192)).expect("room");
+        let mut completions = Vec::new();
+        while queue.outstanding() > 0 {
+            queue.wait(Duration::from_secs(10)).expect("a wait");
+            queue.poll(&mut completions);
+        }
+        let completion = completions.pop().expect("a completion");
+        assert_eq!(*completion.result.as_ref().expect("bytes"), 4096);
+        let (error, buffer) = completion.into_complete().expect_err("it is short");
+        assert_eq!((error.kind(), buffer.len()), (io::ErrorKind::UnexpectedEof, 8192));
+    }
+
+    #[test]
+    fn an_error_of_the_kernel_is_reported_with_the_buffer() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("tier.0");
+        std::fs::write(&path, vec![0; 4096]).expect("a file");
+        // Writing through a descriptor that is open for reading only fails in the kernel.
+        let file = std::fs::File::open(&path).expect("the file");
+        let files: Arc<[OpenTierFile]> =
+            Arc::new([OpenTierFile { file, capacity_bytes: 4096, block_bytes: 512 }]);
+        let mut queue = UringQueue::new(files, 512, 1).expect("a queue");
+        queue.submit_write(1, 0, 0, AlignedBuffer::zeroed(4096)).expect("room");
+        let mut completions = Vec::new();
+        while queue.outstanding() > 0 {
+            queue.wait(Duration::from_secs(10)).expect("a wait");
+            queue.poll(&mut completions);
+        }
+        let completion = completions.pop().expect("a completion");
+        assert_eq!(completion.result.expect_err("an error").raw_os_error(), Some(libc::EBADF));
+        assert_eq!(completion.buffer.len(), 4096);
     }
 }
