@@ -20,6 +20,9 @@
 pub mod buffer;
 #[cfg(test)]
 mod contract;
+mod crash;
+pub mod fault;
+mod fault_queue;
 mod file;
 pub mod image;
 pub mod memory;
