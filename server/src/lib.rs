@@ -1,1 +1,5 @@
 //! The RESP server.
+
+pub mod command;
+pub mod server;
+pub mod session;
