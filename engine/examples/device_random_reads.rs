@@ -1,7 +1,7 @@
 //! Random reads through the production device: reads per second, CPU per read and latency at a fixed depth.
 //!
-//! Compare with fio on the same file:
-//! `fio --filename=F --size=S --direct=1 --ioengine=io_uring --registerfiles --rw=randread --bs=4k --iodepth=32 ...`
+//! Compare with fio on the same file: `fio --filename=F --size=S --direct=1 --ioengine=io_uring
+//! --registerfiles --rw=randread --bs=4k --iodepth=32 ...`
 //!
 //! Usage: `device_random_reads FILE FILE_BYTES READ_BYTES ALIGN_BYTES DEPTH SECONDS [FIRST_OFFSET_BYTES]`
 

@@ -21,4 +21,5 @@ pub use fetch::Fetched;
 pub use index::Cursor;
 pub use keys::{Cold, Keys, SetExpiry};
 pub use shard::keyspace::{KeyInfo, Tier};
+pub use tier::ssd::{compression, record, record_iter, segment_header};
 pub use time::UnixMillis;

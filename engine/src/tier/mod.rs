@@ -3,3 +3,4 @@
 pub(crate) mod budget;
 pub(crate) mod ledger;
 pub(crate) mod lru;
+pub(crate) mod ssd;
