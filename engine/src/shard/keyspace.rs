@@ -123,6 +123,15 @@ impl Keyspace {
         self.residents.allocated_bytes()
     }
 
+    /// Heap memory of the values that the SSD has too, in bytes.
+    pub(crate) fn clean_bytes(&self) -> usize {
+        self.residents
+            .iter()
+            .filter(|resident| matches!(resident.copy(), SsdCopy::Clean(_)))
+            .map(|resident| resident.value.heap_bytes())
+            .sum()
+    }
+
     /// By how much the DRAM that demotion can free has changed since the last call, in bytes.
     pub(crate) fn take_growth_bytes(&mut self) -> isize {
         std::mem::take(&mut self.growth_bytes)
@@ -161,6 +170,16 @@ impl Keyspace {
 
     pub(crate) fn resident_if_any(&self, number: u32) -> Option<&Resident> {
         self.residents.slot(number)
+    }
+
+    /// What dropping this resident gives back, in bytes.
+    pub(crate) fn resident_cost_bytes(&self, number: u32) -> usize {
+        self.residents.get(number).value.heap_bytes() + size_of::<Resident>()
+    }
+
+    /// Puts a resident at the recent end of the LRU list although nobody used it.
+    pub(crate) fn move_to_warm_end(&mut self, number: u32) {
+        self.residents.move_to_warm_end(number);
     }
 
     pub(crate) fn oldest_resident(&self) -> Option<u32> {

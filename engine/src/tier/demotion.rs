@@ -108,7 +108,8 @@ impl Demoter {
             engine.report_growth(&mut shard);
         }
         if !self.candidates.is_empty() {
-            self.append_candidates(work, shard_number, None, &mut batch);
+            let nobody_waits = self.append_candidates(work, shard_number, None, &mut batch);
+            assert!(nobody_waits.is_ok());
         }
         batch
     }
@@ -193,7 +194,6 @@ impl Demoter {
             // Out of the way of the next look: it is dropped when its write is done, by number, not by place.
             keyspace.move_to_warm_end(resident);
         }
-        batch.writing_bytes = copied_bytes;
     }
 
     /// Copies a dirty value, to be appended when the lock is released.
@@ -269,9 +269,12 @@ impl Demoter {
                     done: done.take(),
                 }),
             };
-            if let Err(refusal) = result {
-                batch.writing_bytes = batch.writing_bytes.saturating_sub(candidate.dram_bytes);
-                batch.refusal = Some(refusal);
+            match result {
+                Ok(_) => {
+                    work.writing_bytes += candidate.dram_bytes;
+                    batch.writing_bytes += candidate.dram_bytes;
+                }
+                Err(refusal) => batch.refusal = Some(refusal),
             }
             outcomes.push((candidate.keyspace, candidate.resident, candidate.ticket, result.ok()));
         }

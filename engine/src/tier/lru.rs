@@ -182,6 +182,11 @@ impl Residents {
             return;
         }
         resident.touched_tick = tick;
+        self.move_to_warm_end(number);
+    }
+
+    /// Puts a resident at the recent end without an access.
+    pub(crate) fn move_to_warm_end(&mut self, number: u32) {
         if self.newest != number {
             self.unlink(number);
             self.link_newest(number);

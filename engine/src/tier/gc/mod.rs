@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::requests::Done;
 use super::ssd::record_iter::{RecordIter, Step};
-use super::ssd::segment::{RESERVED_FOR_GC, Segments};
+use super::ssd::segment::RESERVED_FOR_GC;
 use super::ssd::segment_header::{SEGMENT_HEADER_BYTES, SegmentClass};
 use super::ssd::writer::Refusal;
 use super::work::{Note, Work};
@@ -112,54 +112,12 @@ impl Collector {
     fn low_free(segments: usize) -> usize {
         LOW_FREE_SEGMENTS + segments / LOW_FREE_DIVISOR
     }
-
-    /// Chooses a victim where one is needed: the sealed segment with the fewest live bytes.
-    fn choose(&mut self, segments: &mut Segments, is_writing: impl Fn(u32) -> bool, segment_bytes: u64) {
-        let low = Self::low_free(segments.len());
-        let free = segments.free_count();
-        self.is_active = free < low || (self.is_active && free < low + HYSTERESIS_SEGMENTS);
-        if !self.is_active && self.requested.is_none() {
-            self.is_stuck = false;
-            return;
-        }
-        let ledger = self.engine.ledger();
-        let emptiest = segments
-            .sealed()
-            .filter(|&segment| !is_writing(segment))
-            .min_by_key(|&segment| ledger.segment_live_bytes(segment));
-        let gain = emptiest.map_or(0, |segment| segment_bytes - ledger.segment_live_bytes(segment));
-        match emptiest {
-            Some(segment) if gain >= segment_bytes / LEAST_GAIN_DIVISOR => {
-                segments.start_collecting(segment);
-                self.is_stuck = false;
-                self.victim = Some(Victim {
-                    segment,
-                    offset_bytes: SEGMENT_HEADER_BYTES as u64,
-                    chunk: Chunk::None { wanted_bytes: READ_BYTES },
-                    relocations: 0,
-                    is_read: ledger.segment_live_bytes(segment) == 0,
-                });
-            }
-            _ => {
-                self.requested = None;
-                self.is_stuck = free <= RESERVED_FOR_GC;
-            }
-        }
-    }
 }
 
 /// One bounded step of collection; true if it did something.
 pub(crate) fn step(work: &mut Work) -> bool {
-    let layout = work.engine.layout();
     if work.collector.victim.is_none() {
-        let Work { collector, segments, .. } = work;
-        let mut choosing = std::mem::replace(collector, Collector::new(Arc::clone(&work.engine)));
-        let writing: Vec<u32> = segments.sealed().filter(|&segment| work.is_writing_segment(segment)).collect();
-        choosing.choose(&mut work.segments, |segment| writing.contains(&segment), layout.segment_bytes);
-        work.collector = choosing;
-        if work.collector.victim.is_none() {
-            return false;
-        }
+        work.collector.victim = choose(work);
     }
     let Some(mut victim) = work.collector.victim.take() else { return false };
     let did_something = advance(work, &mut victim);
@@ -169,6 +127,41 @@ pub(crate) fn step(work: &mut Work) -> bool {
     }
     work.collector.victim = Some(victim);
     did_something
+}
+
+/// Chooses a victim where one is needed: the sealed segment with the fewest live bytes.
+fn choose(work: &mut Work) -> Option<Victim> {
+    let segment_bytes = work.engine.layout().segment_bytes;
+    let low = Collector::low_free(work.segments.len());
+    let free = work.segments.free_count();
+    let was_active = work.collector.is_active;
+    work.collector.is_active = free < low || (was_active && free < low + HYSTERESIS_SEGMENTS);
+    if !work.collector.is_active && work.collector.requested.is_none() {
+        work.collector.is_stuck = false;
+        return None;
+    }
+    let ledger = work.engine.ledger();
+    let candidates = work.segments.sealed().filter(|&segment| !work.is_writing_segment(segment));
+    let emptiest = candidates.min_by_key(|&segment| ledger.segment_live_bytes(segment));
+    let live_bytes = emptiest.map_or(segment_bytes, |segment| ledger.segment_live_bytes(segment));
+    match emptiest {
+        Some(segment) if segment_bytes - live_bytes >= segment_bytes / LEAST_GAIN_DIVISOR => {
+            work.segments.start_collecting(segment);
+            work.collector.is_stuck = false;
+            Some(Victim {
+                segment,
+                offset_bytes: SEGMENT_HEADER_BYTES as u64,
+                chunk: Chunk::None { wanted_bytes: READ_BYTES },
+                relocations: 0,
+                is_read: live_bytes == 0,
+            })
+        }
+        _ => {
+            work.collector.requested = None;
+            work.collector.is_stuck = free <= RESERVED_FOR_GC;
+            None
+        }
+    }
 }
 
 fn finish(work: &mut Work, victim: &Victim) {

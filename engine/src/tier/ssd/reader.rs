@@ -17,15 +17,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use super::record::{self, Decompressor};
-use crate::components::Clock;
+use super::compression::Decompressor;
+use super::record::{self, Stored};
 use crate::device::buffer::{AlignedBuffer, BufferPool};
 use crate::device::{Completion, DeviceQueue};
 use crate::engine::Engine;
 use crate::fetch::{Fetched, Wanted};
 use crate::index::Location;
 use crate::shard::keyspace::KeyspaceId;
-use crate::value::{self, Encoding, Value, ValueType};
+use crate::value::{self, Value};
 
 /// Reads in flight at once in one thread; more wait in order.
 pub const MAX_READS: usize = 512;
@@ -121,7 +121,7 @@ impl Reader {
         let state = State {
             queue,
             pool,
-            decompressor: Decompressor::new(),
+            decompressor: Decompressor::new()?,
             reads: Slots::default(),
             waiting: std::collections::VecDeque::new(),
             joined: HashMap::new(),
@@ -275,22 +275,30 @@ fn decode_value(
     wanted: &Wanted,
     buffer: &AlignedBuffer,
 ) -> Result<Value, FetchError> {
-    let damaged = |what: &str| FetchError::Damaged(what.to_owned());
     let location = wanted.location;
     let (_, _, within) = engine.layout().blocks(location);
     let bytes = &buffer[within..within + location.length_bytes() as usize];
-    let record = record::decode(bytes).map_err(|error| FetchError::Damaged(error.to_string()))?;
+    let salt = engine.ledger().salt(location.segment());
+    let record = record::decode(bytes, salt).map_err(|error| FetchError::Damaged(error.to_string()))?;
     if record.head.keyspace != wanted.keyspace || record.key != &*wanted.key {
         // Under another name: right if the key was renamed while its value was on the SSD.
         let alias = engine.ledger().alias(location);
         if alias.is_none_or(|alias| alias.keyspace != wanted.keyspace || alias.key != wanted.key) {
-            return Err(damaged("it is another key's"));
+            return Err(FetchError::Damaged("it is another key's".to_owned()));
         }
     }
-    let value_type = ValueType::from_number(record.head.value_type).ok_or_else(|| damaged("unknown type"))?;
-    let encoding = Encoding::from_number(record.head.encoding).ok_or_else(|| damaged("unknown encoding"))?;
-    let payload = decompressor.payload(&record).map_err(|error| FetchError::Damaged(error.to_string()))?;
-    value::decode(value_type, encoding, payload).map_err(|error| FetchError::Damaged(error.to_string()))
+    let mut decoded = Vec::new();
+    let payload = match record.head.stored {
+        Stored::Plain => record.payload,
+        Stored::Zstd { decoded_bytes } => {
+            decompressor
+                .decompress(record.payload, decoded_bytes as usize, &mut decoded)
+                .map_err(|error| FetchError::Damaged(error.to_string()))?;
+            &decoded
+        }
+    };
+    value::decode(record.head.value_type, record.head.encoding, payload)
+        .map_err(|error| FetchError::Damaged(error.to_string()))
 }
 
 /// The future of [`Reader::fetch`].

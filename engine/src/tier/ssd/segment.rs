@@ -9,7 +9,8 @@
 //! changes a segment's state; readers need none of it.
 
 use crate::device::Device;
-use crate::index::{Location, MAX_SEGMENTS};
+use crate::index::Location;
+use crate::index::location::MAX_SEGMENTS;
 use crate::tier::ledger::Ledger;
 
 /// Segments that ordinary writes may not take, so that gc always has room to copy survivors to.
@@ -41,6 +42,9 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
+    /// Where there is no SSD tier.
+    pub(crate) const NONE: Self = Self { segment_bytes: 0, file_count: 0, block_bytes: 0, segment_count: 0 };
+
     /// The layout over all of a device's files. Where one file is smaller, what the others have more is not used.
     pub(crate) fn over(device: &dyn Device, segment_bytes: u64) -> Self {
         let file_count = device.file_count();
@@ -82,6 +86,10 @@ pub(crate) struct Segments {
 impl Segments {
     pub(crate) fn new(count: u32) -> Self {
         Self { states: vec![State::Free; count as usize], free: (0..count).rev().collect(), draining: Vec::new() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.states.len()
     }
 
     pub(crate) fn free_count(&self) -> usize {
