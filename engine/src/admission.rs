@@ -42,7 +42,7 @@ pub enum Admission {
 pub(crate) struct Waiters {
     wakers: Mutex<VecDeque<Waker>>,
     are_waiting: AtomicBool,
-    /// Whether no more values can be demoted: the SSD is full.
+    /// Whether no value can be demoted, because the SSD is full, and none may be deleted.
     ssd_is_full: AtomicBool,
     refused: AtomicU64,
     random: AtomicU64,
@@ -127,8 +127,10 @@ impl Engine {
     #[cold]
     fn admit_when_full(&self) -> Admission {
         self.wake_background();
-        if self.device().is_some() && !self.waiters().ssd_is_full.load(Ordering::Relaxed) {
-            return Admission::Wait;
+        if self.device().is_some() {
+            // The background thread demotes, and deletes where the SSD is full and the policy allows it.
+            let is_full = self.waiters().ssd_is_full.load(Ordering::Relaxed);
+            return if is_full { Admission::Refuse } else { Admission::Wait };
         }
         for _ in 0..EVICTIONS_PER_COMMAND {
             if !self.evict_one() {
@@ -138,8 +140,8 @@ impl Engine {
                 return Admission::Go;
             }
         }
-        // Deletions are under way but the index, not the values, may be what is large.
-        if self.budget().used_bytes() > self.budget().limit_bytes() { Admission::Refuse } else { Admission::Go }
+        // So many deletions did not make room: the next command goes on with them.
+        Admission::Refuse
     }
 
     /// Deletes the best of a few keys by `maxmemory-policy`; false where none may be deleted.

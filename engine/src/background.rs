@@ -43,6 +43,8 @@ pub struct Background {
     /// Requests whose key is being written already.
     retried: VecDeque<(usize, Box<[u8]>, Done)>,
     drain: Option<Drain>,
+    /// Whether the policy found something to delete when the SSD was full last.
+    may_evict: bool,
     expiry: ExpiryPass,
 }
 
@@ -74,6 +76,7 @@ impl Background {
             next_shard: 0,
             retried: VecDeque::new(),
             drain: None,
+            may_evict: true,
             expiry: ExpiryPass::default(),
             engine,
         })
@@ -98,7 +101,8 @@ impl Background {
             busy |= self.demote(&mut work);
             busy |= gc::step(&mut work);
             work.write_out();
-            self.engine.waiters().set_ssd_is_full(work.collector.is_stuck());
+            let is_full = work.collector.is_stuck() && !self.may_evict;
+            self.engine.waiters().set_ssd_is_full(is_full);
             self.work = Some(work);
         } else {
             // Without an SSD tier, demoting moves nothing.
@@ -200,11 +204,7 @@ impl Background {
     /// No free segment: gc is at work, or both tiers are full and the policy decides.
     fn ssd_is_short(&mut self, work: &Work) {
         if work.collector.is_stuck() {
-            for _ in 0..EVICTIONS_PER_STEP {
-                if !self.engine.evict_one() {
-                    break;
-                }
-            }
+            self.may_evict = (0..EVICTIONS_PER_STEP).all(|_| self.engine.evict_one());
         }
     }
 

@@ -304,6 +304,19 @@ impl Engine {
         Ok(engine)
     }
 
+    /// Checks every invariant of the index and the ledger; walks over everything.
+    ///
+    /// # Panics
+    /// If one does not hold.
+    pub fn verify(&self) {
+        let shards: Vec<MutexGuard<'_, Shard>> = self.shards.iter().map(|shard| shard.lock()).collect();
+        let claimed: u64 = shards.iter().flat_map(|shard| shard.keyspaces()).map(Keyspace::verify).sum();
+        if self.flushed.is_empty() {
+            // Copies under way are claimed twice until the index has chosen.
+            assert!(self.ledger.live_bytes() >= claimed, "every record of the index is claimed");
+        }
+    }
+
     // ---- requests to the background thread
 
     /// Moves a key's value to the SSD now, wherever it stands in LRU order. Resolves when it is out of DRAM, to 1, or
@@ -348,8 +361,11 @@ impl Engine {
 
     /// Gives up one flushed keyspace; false where there is none.
     pub(crate) fn dispose_some(&self) -> bool {
-        let Some(keyspace) = self.flushed.pop() else { return false };
+        let Some(mut keyspace) = self.flushed.pop() else { return false };
         keyspace.release_all_records();
+        let gone_bytes = keyspace.demotable_bytes() as isize - keyspace.take_growth_bytes();
+        drop(keyspace);
+        self.budget.report_all(&mut -gone_bytes);
         true
     }
 

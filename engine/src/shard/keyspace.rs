@@ -123,6 +123,11 @@ impl Keyspace {
         self.residents.allocated_bytes()
     }
 
+    /// DRAM that demotion can free, as [`Self::take_growth_bytes`] counts it.
+    pub(crate) fn demotable_bytes(&self) -> usize {
+        self.value_bytes + self.residents.len() * size_of::<Resident>()
+    }
+
     /// Heap memory of the values that the SSD has too, in bytes.
     pub(crate) fn clean_bytes(&self) -> usize {
         self.residents
@@ -507,21 +512,26 @@ impl Keyspace {
         }
     }
 
-    /// Checks the invariants above; for tests.
-    #[cfg(any(test, feature = "verify"))]
-    pub(crate) fn verify(&self) {
-        let (mut residents, mut value_bytes, mut with_expiry) = (0, 0, 0);
+    /// Checks the invariants above; returns how many bytes of records the keyspace claims.
+    pub(crate) fn verify(&self) -> u64 {
+        let (mut residents, mut value_bytes, mut with_expiry, mut claimed) = (0, 0, 0, 0);
         for handle in self.table.handles() {
             let head = self.entries.head(handle);
             with_expiry += usize::from(head.has_expiry());
-            if let Place::Dram(number) = head.place() {
-                let resident = self.residents.get(number);
-                assert_eq!(resident.entry(), handle);
-                assert_eq!(resident.value.value_type(), head.value_type());
-                assert_eq!(resident.value.encoding(), head.encoding());
-                assert_eq!(clamp_length(resident.value.length()), head.value_length());
-                residents += 1;
-                value_bytes += resident.value.heap_bytes();
+            match head.place() {
+                Place::Ssd(location) => claimed += location.length_bytes(),
+                Place::Dram(number) => {
+                    let resident = self.residents.get(number);
+                    assert_eq!(resident.entry(), handle);
+                    assert_eq!(resident.value.value_type(), head.value_type());
+                    assert_eq!(resident.value.encoding(), head.encoding());
+                    assert_eq!(clamp_length(resident.value.length()), head.value_length());
+                    residents += 1;
+                    value_bytes += resident.value.heap_bytes();
+                    if let SsdCopy::Clean(location) | SsdCopy::Writing(location) = resident.copy() {
+                        claimed += location.length_bytes();
+                    }
+                }
             }
             let key = self.entries.key(handle);
             assert_eq!(self.find(self.hasher.table_hash(key), key), Some(handle));
@@ -529,6 +539,7 @@ impl Keyspace {
         assert_eq!(residents, self.residents.len());
         assert_eq!(value_bytes, self.value_bytes);
         assert_eq!(with_expiry, self.keys_with_expiry);
+        claimed
     }
 
     fn install(&mut self, handle: Handle, value: Value, copy: SsdCopy, tick: u32) {
