@@ -39,7 +39,8 @@ impl Fixture {
             memory: Arc::new(NoMemoryGauge),
             seed: [1, 2, 3, 4],
         };
-        let engine = Arc::new(Engine::new(EngineConfig::default(), components));
+        let engine = Engine::new(EngineConfig::default(), components).expect("it needs no device");
+        let engine = Arc::new(engine);
         let session = Session {
             id: 1,
             protocol: Protocol::Resp2,
