@@ -27,7 +27,7 @@ pub(crate) struct Wanted {
     pub(crate) keyspace: KeyspaceId,
     pub(crate) key: Box<[u8]>,
     pub(crate) location: Location,
-    pin: Pin,
+    _pin: Pin,
 }
 
 struct Pin {
@@ -51,6 +51,21 @@ impl Fetched {
     pub fn clear(&mut self) {
         self.values.clear();
         self.wanted.clear();
+    }
+
+    /// Forgets the values that were read, but not what is still wanted.
+    pub fn clear_values(&mut self) {
+        self.values.clear();
+    }
+
+    /// Takes over what `other` has read.
+    pub fn append(&mut self, mut other: Self) {
+        self.values.append(&mut other.values);
+    }
+
+    /// The length of all wanted records, in bytes.
+    pub fn wanted_bytes(&self) -> usize {
+        self.wanted.iter().map(|wanted| wanted.location.length_bytes() as usize).sum()
     }
 
     /// Whether something must be read.
@@ -80,7 +95,7 @@ impl Fetched {
         }
         ledger.pin(location);
         let pin = Pin { ledger: Arc::clone(ledger), location };
-        self.wanted.push(Wanted { keyspace, key: key.into(), location, pin });
+        self.wanted.push(Wanted { keyspace, key: key.into(), location, _pin: pin });
     }
 
     pub(crate) fn take_wanted(&mut self) -> Vec<Wanted> {

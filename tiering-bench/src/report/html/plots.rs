@@ -407,7 +407,11 @@ fn cost_tiles(cost: &CostReport) -> Vec<Tile> {
         )
     };
     let factor = one.per_gb_month / two.per_gb_month;
-    vec![price(one), price(two), tile(format!("{factor:.2} ×"), "cheaper", "with the second tier")]
+    vec![
+        price(one),
+        price(two),
+        tile(format!("{factor:.2} ×"), "the data", "for the same money, with the second tier"),
+    ]
 }
 
 fn cost_bars(cost: &CostReport) -> Vec<String> {
