@@ -13,26 +13,26 @@ use tiering_bench::target::wire::Wire;
 
 /// What the server does wrong, and when. Commands on data are counted from 1.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Faults {
+pub(super) struct Faults {
     /// Before the reply to this command, nobody is served for so long.
-    pub(crate) stall: Option<(u64, Duration)>,
+    pub(super) stall: Option<(u64, Duration)>,
     /// Every so many writes one is acknowledged and forgotten.
-    pub(crate) lose_every: Option<u64>,
+    pub(super) lose_every: Option<u64>,
     /// Every so many reads one has a flipped bit.
-    pub(crate) corrupt_every: Option<u64>,
+    pub(super) corrupt_every: Option<u64>,
     /// Every so many writes one is refused.
-    pub(crate) refuse_every: Option<u64>,
+    pub(super) refuse_every: Option<u64>,
     /// Never reply to this command or a later one.
-    pub(crate) silent_from: Option<u64>,
+    pub(super) silent_from: Option<u64>,
     /// Close the connection instead of the reply to this command.
-    pub(crate) close_at: Option<u64>,
+    pub(super) close_at: Option<u64>,
     /// Claim to be Thermocline, with the odd keys on SSD.
-    pub(crate) has_tiers: bool,
+    pub(super) has_tiers: bool,
 }
 
 /// Serves until the test's process ends.
-pub(crate) struct StubServer {
-    pub(crate) endpoint: Endpoint,
+pub(super) struct StubServer {
+    pub(super) endpoint: Endpoint,
     state: Arc<State>,
 }
 
@@ -49,7 +49,7 @@ struct State {
 }
 
 impl StubServer {
-    pub(crate) fn start(wire: Wire, faults: Faults) -> Self {
+    pub(super) fn start(wire: Wire, faults: Faults) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("bound");
         let state = Arc::new(State { faults, ..State::default() });
@@ -63,15 +63,15 @@ impl StubServer {
         Self { endpoint: Endpoint { wire, address }, state }
     }
 
-    pub(crate) fn commands(&self) -> u64 {
+    pub(super) fn commands(&self) -> u64 {
         self.state.commands.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn probes(&self) -> u64 {
+    pub(super) fn probes(&self) -> u64 {
         self.state.probes.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn keys(&self) -> usize {
+    pub(super) fn keys(&self) -> usize {
         self.state.values.lock().expect("no panic").len()
     }
 }

@@ -1,10 +1,8 @@
 //! The clients against a server that answers, stalls, lies, refuses, or goes away.
 
-mod support;
-
 use std::time::Duration;
 
-use support::{Faults, StubServer};
+use super::support::{Faults, StubServer};
 use tiering_bench::driver::pacer::Arrivals;
 use tiering_bench::driver::recorder::Class;
 use tiering_bench::driver::{DriverConfig, Length, Pace};
