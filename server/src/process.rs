@@ -88,10 +88,10 @@ impl MemoryGauge for ProcessMemory {
     }
 }
 
-/// What the allocator holds and nobody uses: unused pages, and unused slots of pages in use.
+/// The pages that the allocator holds and nobody uses. Unused slots of pages in use are not counted: they fit only
+/// values of their own size.
 fn reusable_bytes() -> Result<u64, tikv_jemalloc_ctl::Error> {
     // The figures are a snapshot of the moment at which the epoch advanced.
     epoch::advance()?;
-    let held_bytes = stats::resident::read()?.saturating_sub(stats::metadata::read()?);
-    Ok(held_bytes.saturating_sub(stats::allocated::read()?) as u64)
+    Ok(stats::resident::read()?.saturating_sub(stats::active::read()?) as u64)
 }
