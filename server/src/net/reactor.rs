@@ -417,15 +417,14 @@ impl Reactor {
         }
     }
 
-    /// Copies input out of the kernel's buffers where tasks had a turn and left it, so that nobody who does not
-    /// read can keep the others from receiving.
+    /// Copies unread input out of the kernel's buffers, so that nobody who does not read can keep the others from
+    /// receiving. All tasks had a turn since the last round: what they read is not copied.
     fn reclaim_buffers(&self) {
-        let round = self.round.get();
-        for state in self.table.all() {
-            if state.unread_bytes.get() > 0 && state.inbox_round.get() != round.wrapping_sub(1) {
+        self.table.for_each(|state| {
+            if state.unread_bytes.get() > 0 {
                 state.copy_out_input();
             }
-        }
+        });
     }
 
     // ---- output ----
@@ -506,10 +505,10 @@ impl Reactor {
             self.ring.cancel_accept(index as u32);
         }
         self.listeners.borrow_mut().clear();
-        for state in self.table.all() {
+        self.table.for_each(|state| {
             state.clear_input();
             state.end(End::Closed);
-        }
+        });
         let reactor = Rc::clone(self);
         tokio::task::spawn_local(async move {
             tokio::time::sleep(reactor.shutdown_grace).await;

@@ -420,3 +420,81 @@ fn build() -> io::Result<IoUring> {
         result => result,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+
+    fn turn_until_something_completes(ring: &Ring) -> Vec<Completion> {
+        let mut completions = Vec::new();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while completions.is_empty() && Instant::now() < deadline {
+            ring.turn(&mut completions).expect("turn");
+        }
+        completions
+    }
+
+    fn received(ring: &Ring) -> (Vec<u8>, bool) {
+        match turn_until_something_completes(ring).as_slice() {
+            [Completion::Received { slot: 5, result: Ok(Some(bytes)), more }] => (bytes.to_vec(), *more),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn receives_one_at_a_time_where_the_kernel_has_no_multishot() {
+        let ring = Ring::new(2, 64).expect("ring");
+        let (mut here, there) = UnixStream::pair().expect("pair");
+        ring.multishot_recv.set(false);
+        for _ in 0..5 {
+            ring.recv(5, there.as_fd());
+            here.write_all(b"data").expect("write");
+            assert_eq!(received(&ring), (b"data".to_vec(), false));
+        }
+    }
+
+    #[test]
+    fn one_multishot_receive_gives_many_pieces() {
+        let ring = Ring::new(2, 64).expect("ring");
+        let (mut here, there) = UnixStream::pair().expect("pair");
+        ring.recv(5, there.as_fd());
+        for _ in 0..5 {
+            here.write_all(b"data").expect("write");
+            assert_eq!(received(&ring), (b"data".to_vec(), true));
+        }
+    }
+
+    #[test]
+    fn more_completions_than_the_queue_holds_are_all_seen() {
+        // Nothing is reaped while submissions go in, so the completion queue runs over.
+        let ring = Ring::new(2, 64).expect("ring");
+        let (here, there) = UnixStream::pair().expect("pair");
+        drop(here);
+        let total = CQ_ENTRIES + 2 * SQ_ENTRIES;
+        for _ in 0..total {
+            ring.recv(5, there.as_fd());
+        }
+        let mut completions = Vec::new();
+        ring.turn(&mut completions).expect("turn");
+        assert_eq!(completions.len(), total as usize);
+        assert_eq!(ring.armed.get(), 0);
+    }
+
+    #[test]
+    fn a_failed_silent_send_is_reported_and_the_others_are_done() {
+        let ring = Ring::new(2, 64).expect("ring");
+        let (_good_peer, good) = UnixStream::pair().expect("pair");
+        let (bad_peer, bad) = UnixStream::pair().expect("pair");
+        drop(bad_peer);
+        for (slot, socket) in [(0, &good), (1, &bad)] {
+            ring.open(slot);
+            ring.send(slot, socket.as_fd(), b"reply".to_vec());
+        }
+        ring.turn(&mut Vec::new()).expect("turn");
+        assert_eq!(ring.send_status(0), SendStatus::Idle);
+        assert_eq!(ring.send_status(1), SendStatus::Failed(libc::EPIPE));
+    }
+}
