@@ -16,7 +16,7 @@ use super::listener::Listener;
 use super::outgoing::SendStatus;
 use super::ring::{Completion, Ring};
 use super::runtime::ThreadOptions;
-use super::state::{ConnectionState, End};
+use super::state::{ConnectionState, End, Wait};
 use super::table::ConnectionTable;
 use super::thread::{ShutdownSignal, ThreadShared};
 use socket2::SockRef;
@@ -385,7 +385,7 @@ impl Reactor {
         state.push_input(buffer, round);
         let seen = self.busy_poll.borrow_mut().note_active(state.active_interval.get());
         state.active_interval.set(seen);
-        state.input.wake();
+        state.wake(Wait::Input);
         let unread = state.unread_bytes.get();
         if !state.armed.get() {
             self.input_taken(state);
@@ -437,7 +437,7 @@ impl Reactor {
 
     fn send_ended(&self, slot: u32) {
         if let Some(state) = self.table.get(slot) {
-            state.output.wake();
+            state.wake(Wait::Output);
             self.remove_if_over(&state);
         }
     }
@@ -448,8 +448,7 @@ impl Reactor {
     pub(super) fn dropped(&self, state: &Rc<ConnectionState>) {
         state.dropped.set(true);
         state.clear_input();
-        state.input.clear();
-        state.output.clear();
+        state.forget_waiter();
         if state.armed.get() && !state.cancelling.replace(true) {
             self.ring.cancel_recv(state.slot);
         }
