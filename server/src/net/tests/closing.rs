@@ -61,12 +61,27 @@ fn another_thread_closes_a_connection_that_waits_for_input() {
     closer.close();
     assert_eq!(report.recv_timeout(PATIENCE), Ok(Ended::NoMoreInput));
     assert_eq!(client.read(&mut [0]).expect("read"), 0, "the client sees the end");
-    // A closer that outlives its connection must not hit the next one in its slot.
+}
+
+#[test]
+fn a_closer_that_outlives_its_connection_spares_the_next_one_in_its_slot() {
+    let (closers, closer) = mpsc::channel();
+    let server = Server::start(move |connection| {
+        closers.send(connection.closer()).expect("report");
+        echo(connection)
+    });
+    let mut first = server.connect();
+    let outlived = closer.recv_timeout(PATIENCE).expect("accepted");
+    outlived.close();
+    assert_eq!(first.read(&mut [0]).expect("read"), 0, "the client sees the end");
+    drop(first);
     let mut next = server.connect();
-    closer.close();
-    next.write_all(b"still here").expect("write");
-    drop(next);
-    assert_eq!(report.recv_timeout(PATIENCE), Ok(Ended::NoMoreInput));
+    assert_echo(&mut next, b"before");
+    let closer = closer.recv_timeout(PATIENCE).expect("accepted");
+    assert_eq!(closer.request.slot, outlived.request.slot, "the slot is used again");
+    assert_ne!(closer.connection_id(), outlived.connection_id());
+    outlived.close();
+    assert_echo(&mut next, b"after");
 }
 
 #[test]

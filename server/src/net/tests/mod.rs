@@ -97,12 +97,13 @@ async fn echo(connection: Connection) {
 /// Bytes in which a lost, doubled or moved piece shows.
 fn pattern(len: usize, seed: u64) -> Vec<u8> {
     let mut state = seed | 1;
-    (0..len)
-        .map(|_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 56) as u8
-        })
-        .collect()
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        bytes.extend_from_slice(&(state ^ state >> 32).to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
 }
 
 fn read_exactly(stream: &mut TcpStream, len: usize) -> Vec<u8> {
