@@ -57,6 +57,14 @@ enum Phase {
     Stopping,
 }
 
+/// What a spin found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spin {
+    Nothing,
+    RingHasWork,
+    SourceDrained,
+}
+
 struct Linger {
     slot: u32,
     id: u64,
@@ -154,8 +162,9 @@ impl Reactor {
         if self.parked.replace(false) {
             self.ring.quiet();
         }
+        let mut drained_in_spin = false;
         loop {
-            if self.run_round()? {
+            if self.run_round()? || drained_in_spin {
                 // The tasks that were woken go first; they queue their output for the next round.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -165,8 +174,14 @@ impl Reactor {
                 Phase::Stopping => return Poll::Ready(Ok(())),
                 _ => {}
             }
-            if self.spin() {
-                continue;
+            match self.spin() {
+                Spin::Nothing => {}
+                Spin::RingHasWork => continue,
+                Spin::SourceDrained => {
+                    // The tasks it woke may queue work for that source: there must be a round after them.
+                    drained_in_spin = true;
+                    continue;
+                }
             }
             self.ring.listen();
             if self.has_work() {
@@ -238,28 +253,31 @@ impl Reactor {
         self.ring.has_work() || self.thread.is_signalled()
     }
 
-    /// Looks at the rings for a moment if that is likely to pay; returns whether there is something to do.
-    fn spin(&self) -> bool {
+    /// Looks at the rings for a moment if that is likely to pay.
+    fn spin(&self) -> Spin {
         let mut policy = self.busy_poll.borrow_mut();
         if !policy.is_enabled() {
-            return false;
+            return Spin::Nothing;
         }
         let start = Instant::now();
         let outstanding = self.sources.iter().map(|source| source.outstanding()).sum();
-        let Some(bound) = policy.spin_for(start, outstanding) else { return false };
-        let found = loop {
-            if (0..LOOKS_PER_CLOCK).any(|_| {
+        let Some(bound) = policy.spin_for(start, outstanding) else { return Spin::Nothing };
+        let mut outcome = Spin::Nothing;
+        while outcome == Spin::Nothing && start.elapsed() < bound {
+            for _ in 0..LOOKS_PER_CLOCK {
                 std::hint::spin_loop();
-                self.has_work() || self.sources.iter().any(|source| source.drain() > 0)
-            }) {
-                break true;
+                if self.has_work() {
+                    outcome = Spin::RingHasWork;
+                    break;
+                }
+                if outstanding > 0 && self.sources.iter().any(|source| source.drain() > 0) {
+                    outcome = Spin::SourceDrained;
+                    break;
+                }
             }
-            if start.elapsed() >= bound {
-                break false;
-            }
-        };
-        policy.spun(found);
-        found
+        }
+        policy.spun(outcome != Spin::Nothing);
+        outcome
     }
 
     /// Once a second: what need not be done sooner.
