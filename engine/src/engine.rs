@@ -1,0 +1,471 @@
+//! The engine: shards, the budget over them, and the SSD tier behind them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crossbeam::queue::SegQueue;
+use crossbeam::sync::{Parker, Unparker};
+use crossbeam::utils::CachePadded;
+use parking_lot::{Mutex, MutexGuard, RwLock};
+use smallvec::SmallVec;
+
+use crate::access::{AccessClock, AccessPolicy, Touch, tick_at};
+use crate::admission::Waiters;
+use crate::components::{Clock, Components, MemoryGauge};
+use crate::config::{EngineConfig, Settings};
+use crate::device::Device;
+use crate::device::buffer::BufferGauge;
+use crate::error::EngineError;
+use crate::fetch::Fetched;
+use crate::hash::KeyHasher;
+use crate::index::Cursor;
+use crate::index::entry::Place;
+use crate::index::scan::Position;
+use crate::keys::Keys;
+use crate::shard::keyspace::{KeyInfo, Keyspace};
+use crate::metrics::TierMetrics;
+use crate::shard::Shard;
+use crate::tier::budget::Budget;
+use crate::tier::ceiling::Ceiling;
+use crate::tier::ledger::Ledger;
+use crate::tier::movement::Stay;
+use crate::tier::requests::{Outcome, Request, request};
+use crate::tier::ssd::segment::{Layout, RESERVED_FOR_GC};
+use crate::tier::ssd::segment_header::SEGMENT_HEADER_BYTES;
+use crate::time::UnixMillis;
+
+/// How often [`Engine::random_key`] draws a place in the hash space before it looks at every key.
+const RANDOM_KEY_DRAWS: u32 = 100;
+
+/// The two-tier store. Shared by all threads; every method may be called from any of them.
+pub struct Engine {
+    config: EngineConfig,
+    settings: RwLock<Settings>,
+    /// What of the settings every access needs, in one word.
+    access_policy: AtomicU64,
+    components: Components,
+    hasher: KeyHasher,
+    shards: Box<[CachePadded<Mutex<Shard>>]>,
+    budget: Budget,
+    ceiling: Ceiling,
+    stay: Stay,
+    layout: Layout,
+    ledger: Arc<Ledger>,
+    waiters: Waiters,
+    tier_metrics: TierMetrics,
+    buffer_gauge: Arc<BufferGauge>,
+    next_keyspace: AtomicU32,
+    /// What clients ask of the background thread.
+    requests: SegQueue<Request>,
+    /// Flushed keyspaces whose records are still claimed.
+    flushed: SegQueue<Box<Keyspace>>,
+    parker: Mutex<Parker>,
+    unparker: Unparker,
+    is_parked: AtomicBool,
+    active_expiry: AtomicBool,
+}
+
+impl Engine {
+    /// The number of databases.
+    pub fn database_count(&self) -> usize {
+        self.config.database_count
+    }
+
+    /// Locks the shard of one key.
+    #[inline]
+    pub fn lock_key<'a>(
+        &'a self,
+        database: usize,
+        key: &[u8],
+        now: UnixMillis,
+        fetched: &'a mut Fetched,
+    ) -> Keys<'a> {
+        let (shard, _) = self.hasher.locate(key);
+        let mut shards = SmallVec::new();
+        shards.push((shard, self.shards[shard].lock()));
+        Keys::new(self, shards, database, now, fetched)
+    }
+
+    /// Locks the shards of several keys, in ascending order.
+    pub fn lock_keys<'a, 'k>(
+        &'a self,
+        database: usize,
+        keys: impl Iterator<Item = &'k [u8]>,
+        now: UnixMillis,
+        fetched: &'a mut Fetched,
+    ) -> Keys<'a> {
+        let mut numbers: SmallVec<[usize; 16]> = keys.map(|key| self.hasher.locate(key).0).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let shards = numbers.into_iter().map(|shard| (shard, self.shards[shard].lock())).collect();
+        Keys::new(self, shards, database, now, fetched)
+    }
+
+    /// How many keys a database has, expired ones that were not yet removed included.
+    pub fn key_count(&self, database: usize) -> usize {
+        self.shards.iter().map(|shard| shard.lock().databases[database].as_ref().map_or(0, |k| k.len())).sum()
+    }
+
+    /// How many keys of a database have an expiry.
+    pub fn expiry_count(&self, database: usize) -> usize {
+        let count = |shard: &CachePadded<Mutex<Shard>>| {
+            shard.lock().databases[database].as_ref().map_or(0, |k| k.keys_with_expiry())
+        };
+        self.shards.iter().map(count).sum()
+    }
+
+    /// Deletes all keys of a database. What they occupied is given back in the background.
+    pub fn flush(&self, database: usize) {
+        for shard in &self.shards {
+            let flushed = shard.lock().databases[database].take();
+            if let Some(keyspace) = flushed {
+                self.dispose(keyspace);
+            }
+        }
+    }
+
+    /// Exchanges the contents of two databases.
+    pub fn swap_databases(&self, one: usize, other: usize) {
+        let mut shards: Vec<MutexGuard<'_, Shard>> = self.shards.iter().map(|shard| shard.lock()).collect();
+        for shard in &mut shards {
+            shard.databases.swap(one, other);
+        }
+    }
+
+    /// Visits keys from `cursor` on, at least `count` of them unless the end comes first, and returns where to go
+    /// on: [`Cursor::START`] at the end. Expired keys are not shown. The key's shard is locked during the visit.
+    pub fn scan(
+        &self,
+        database: usize,
+        cursor: Cursor,
+        count: usize,
+        now: UnixMillis,
+        mut visit: impl FnMut(&[u8], KeyInfo),
+    ) -> Cursor {
+        let mut at = cursor.position();
+        let mut visited = 0;
+        // An empty table costs next to nothing, but a sparse one must not make one call walk millions of buckets.
+        let mut buckets_left = count.saturating_mul(10);
+        while at.shard < self.shards.len() {
+            let shard = self.shards[at.shard].lock();
+            let mut next = None;
+            if let Some(keyspace) = &shard.databases[database] {
+                next = keyspace.scan(at.prefix, at.bucket, |handle| {
+                    visited += 1;
+                    if !keyspace.is_expired(handle, now) {
+                        visit(keyspace.key(handle), keyspace.info(handle));
+                    }
+                });
+                buckets_left = buckets_left.saturating_sub(1);
+            }
+            at = match next {
+                Some((prefix, bucket)) => Position { shard: at.shard, prefix, bucket },
+                None => Position { shard: at.shard + 1, prefix: 0, bucket: 0 },
+            };
+            if visited >= count || buckets_left == 0 {
+                break;
+            }
+        }
+        if at.shard < self.shards.len() { Cursor::at(at) } else { Cursor::START }
+    }
+
+    /// A key drawn nearly evenly from a database; `random` gives 64 random bits at each call.
+    pub fn random_key(
+        &self,
+        database: usize,
+        now: UnixMillis,
+        mut random: impl FnMut() -> u64,
+    ) -> Option<Box<[u8]>> {
+        for _ in 0..RANDOM_KEY_DRAWS {
+            let shard = self.shards[random() as usize % self.shards.len()].lock();
+            let Some(keyspace) = &shard.databases[database] else { continue };
+            let mut keys = SmallVec::<[_; 16]>::new();
+            keyspace.scan(random(), random() as usize % 64, |handle| {
+                if !keyspace.is_expired(handle, now) {
+                    keys.push(handle);
+                }
+            });
+            if !keys.is_empty() {
+                return Some(keyspace.key(keys[random() as usize % keys.len()]).into());
+            }
+        }
+        let mut found = None;
+        let mut cursor = Cursor::START;
+        while found.is_none() {
+            cursor = self.scan(database, cursor, 1000, now, |key, _| found = Some(key.into()));
+            if cursor == Cursor::START {
+                break;
+            }
+        }
+        found
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> Settings {
+        *self.settings.read()
+    }
+
+    /// Changes the settings.
+    pub fn set_settings(&self, settings: Settings) {
+        *self.settings.write() = settings;
+        self.access_policy.store(settings.access_policy().bits(), Ordering::Relaxed);
+        self.measure();
+        self.wake_background();
+    }
+
+    /// If the key's value is cold, adds it to what `fetched` wants; reads nothing yet.
+    pub fn want(&self, database: usize, key: &[u8], now: UnixMillis, fetched: &mut Fetched) {
+        let (shard, hash) = self.hasher.locate(key);
+        let shard = self.shards[shard].lock();
+        let Some(keyspace) = &shard.databases[database] else { return };
+        if let Some(handle) = keyspace.find(hash, key)
+            && !keyspace.is_expired(handle, now)
+            && let Place::Ssd(location) = keyspace.head(handle).place()
+            && fetched.position(keyspace.id, location).is_none()
+        {
+            fetched.want(&self.ledger, keyspace.id, key, location);
+        }
+    }
+
+    pub(crate) fn hasher(&self) -> &KeyHasher {
+        &self.hasher
+    }
+
+    pub(crate) fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    pub(crate) fn is_lfu(&self) -> bool {
+        AccessPolicy::from_bits(self.access_policy.load(Ordering::Relaxed)) != AccessPolicy::Lru
+    }
+
+    pub(crate) fn new_keyspace(&self) -> Box<Keyspace> {
+        let id = self.next_keyspace.fetch_add(1, Ordering::Relaxed);
+        Box::new(Keyspace::new(id, self.hasher.clone(), Arc::clone(&self.ledger)))
+    }
+
+    pub(crate) fn touch_at(&self, now: UnixMillis) -> Touch {
+        let policy = AccessPolicy::from_bits(self.access_policy.load(Ordering::Relaxed));
+        Touch {
+            clock: AccessClock::new(policy, now),
+            tick: tick_at(now),
+            bump_after_ticks: self.stay.bump_after_ticks(),
+        }
+    }
+
+    fn dispose(&self, keyspace: Box<Keyspace>) {
+        self.flushed.push(keyspace);
+        self.wake_background();
+    }
+
+    /// Builds the engine. Its background work must be run: see [`crate::Background`].
+    ///
+    /// # Errors
+    /// If the configuration makes no sense, or the device is too small for it.
+    pub fn new(config: EngineConfig, components: Components) -> Result<Self, EngineError> {
+        config.check()?;
+        let layout = match &components.device {
+            Some(device) => Layout::over(&**device, config.segment_bytes),
+            None => Layout::NONE,
+        };
+        if components.device.is_some() && (layout.segment_count as usize) < LEAST_SEGMENTS {
+            return Err(EngineError::TierTooSmall {
+                least_bytes: LEAST_SEGMENTS as u64 * config.segment_bytes,
+                segment_bytes: config.segment_bytes,
+            });
+        }
+        let shards = (0..config.shard_count).map(|_| CachePadded::new(Mutex::new(Shard::new(config.database_count))));
+        let parker = Parker::new();
+        let engine = Self {
+            access_policy: AtomicU64::new(config.settings.access_policy().bits()),
+            settings: RwLock::new(config.settings),
+            hasher: KeyHasher::new(components.seed, config.shard_count),
+            shards: shards.collect(),
+            budget: Budget::new(),
+            ceiling: Ceiling::default(),
+            stay: Stay::new(),
+            ledger: Arc::new(Ledger::new(layout.segment_count)),
+            layout,
+            waiters: Waiters::default(),
+            tier_metrics: TierMetrics::new(),
+            buffer_gauge: Arc::default(),
+            next_keyspace: AtomicU32::new(0),
+            requests: SegQueue::new(),
+            flushed: SegQueue::new(),
+            unparker: parker.unparker().clone(),
+            parker: Mutex::new(parker),
+            is_parked: AtomicBool::new(false),
+            active_expiry: AtomicBool::new(true),
+            components,
+            config,
+        };
+        engine.measure();
+        Ok(engine)
+    }
+
+    /// Checks every invariant of the index and the ledger; walks over everything.
+    ///
+    /// # Panics
+    /// If one does not hold.
+    pub fn verify(&self) {
+        let shards: Vec<MutexGuard<'_, Shard>> = self.shards.iter().map(|shard| shard.lock()).collect();
+        let claimed: u64 = shards.iter().flat_map(|shard| shard.keyspaces()).map(Keyspace::verify).sum();
+        if self.flushed.is_empty() {
+            // Copies under way are claimed twice until the index has chosen.
+            assert!(self.ledger.live_bytes() >= claimed, "every record of the index is claimed");
+        }
+    }
+
+    // ---- requests to the background thread
+
+    /// Moves a key's value to the SSD now, wherever it stands in LRU order. Resolves when it is out of DRAM, to 1, or
+    /// to 0 where there was nothing to move.
+    pub fn demote(&self, database: usize, key: &[u8]) -> Outcome {
+        let (done, outcome) = request();
+        self.request(Request::Demote { database, key: key.into(), done });
+        outcome
+    }
+
+    /// Moves all values to the SSD; resolves when they are out of DRAM, or the SSD is full.
+    pub fn drain(&self) -> Outcome {
+        let (done, outcome) = request();
+        self.request(Request::Drain { done });
+        outcome
+    }
+
+    /// Collects every segment that gains anything; resolves to how many were.
+    pub fn collect_garbage(&self) -> Outcome {
+        let (done, outcome) = request();
+        self.request(Request::Collect { done });
+        outcome
+    }
+
+    /// Turns the background search for expired keys on or off; they are not served either way.
+    pub fn set_active_expiry(&self, is_on: bool) {
+        self.active_expiry.store(is_on, Ordering::Relaxed);
+    }
+
+    pub(crate) fn active_expiry(&self) -> bool {
+        self.active_expiry.load(Ordering::Relaxed)
+    }
+
+    fn request(&self, request: Request) {
+        self.requests.push(request);
+        self.wake_background();
+    }
+
+    pub(crate) fn next_request(&self) -> Option<Request> {
+        self.requests.pop()
+    }
+
+    /// Gives up one flushed keyspace; false where there is none.
+    pub(crate) fn dispose_some(&self) -> bool {
+        let Some(mut keyspace) = self.flushed.pop() else { return false };
+        keyspace.release_all_records();
+        let gone_bytes = keyspace.demotable_bytes() as isize - keyspace.take_growth_bytes();
+        drop(keyspace);
+        self.budget.report_all(&mut -gone_bytes);
+        true
+    }
+
+    pub(crate) fn wake_background(&self) {
+        if self.is_parked.load(Ordering::Relaxed) && self.is_parked.swap(false, Ordering::AcqRel) {
+            self.unparker.unpark();
+        }
+    }
+
+    /// Called by the background thread only: sleeps until woken, or until `timeout`.
+    pub(crate) fn park_background(&self, timeout: Duration) {
+        self.is_parked.store(true, Ordering::SeqCst);
+        if self.requests.is_empty() && self.flushed.is_empty() {
+            self.parker.lock().park_timeout(timeout);
+        }
+        self.is_parked.store(false, Ordering::Relaxed);
+    }
+
+    // ---- for the rest of the crate
+
+    pub(crate) fn lock_shard(&self, number: usize) -> MutexGuard<'_, Shard> {
+        self.shards[number].lock()
+    }
+
+    pub(crate) fn shard_count(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// Passes the shard's growth on to the budget, if it is worth it.
+    pub(crate) fn report_growth(&self, shard: &mut Shard) {
+        for keyspace in shard.databases.iter_mut().flatten() {
+            shard.unreported_bytes += keyspace.take_growth_bytes();
+        }
+        self.budget.report(&mut shard.unreported_bytes);
+    }
+
+    /// Passes the shard's growth on to the budget, however small.
+    pub(crate) fn report_growth_now(&self, shard: &mut Shard) {
+        self.report_growth(shard);
+        self.budget.report_all(&mut shard.unreported_bytes);
+    }
+
+    pub(crate) fn device(&self) -> Option<&Arc<dyn Device>> {
+        self.components.device.as_ref()
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.components.clock
+    }
+
+    pub(crate) fn memory(&self) -> &dyn MemoryGauge {
+        &*self.components.memory
+    }
+
+    pub(crate) fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// The longest key and value together that fit a segment.
+    pub(crate) fn max_value_bytes(&self) -> usize {
+        // The record's head, expiry, gap and padding are far less than a second header's length.
+        (self.layout.segment_bytes as usize).saturating_sub(4 * SEGMENT_HEADER_BYTES) / 8 * 7
+    }
+
+    pub(crate) fn tier_id(&self) -> u64 {
+        self.components.seed[0] ^ self.components.seed[3]
+    }
+
+    pub(crate) fn seed(&self) -> u64 {
+        self.components.seed[1]
+    }
+
+    pub(crate) fn ceiling(&self) -> &Ceiling {
+        &self.ceiling
+    }
+
+    pub(crate) fn stay(&self) -> &Stay {
+        &self.stay
+    }
+
+    pub(crate) fn waiters(&self) -> &Waiters {
+        &self.waiters
+    }
+
+    pub(crate) fn tier_metrics(&self) -> &TierMetrics {
+        &self.tier_metrics
+    }
+
+    pub(crate) fn buffer_gauge(&self) -> Arc<BufferGauge> {
+        Arc::clone(&self.buffer_gauge)
+    }
+
+    pub(crate) fn reads_in_flight_changed(&self, by: i64) {
+        self.tier_metrics.reads_in_flight_changed(by);
+    }
+}
+
+/// A log of fewer segments cannot be written, collected and read at once.
+const LEAST_SEGMENTS: usize = RESERVED_FOR_GC + 6;

@@ -1,0 +1,435 @@
+//! The keys of one command, with their shards locked: how handlers see the data.
+//!
+//! Handlers work on values in DRAM and never know that one was cold. Where a value is on the SSD only and was not
+//! fetched, [`Keys::get`] and [`Keys::modify`] note what is missing and return [`Cold`]; the caller hands that
+//! up with `?`, the shards are unlocked, the dispatcher fetches what is missing and runs the command anew.
+//!
+//! **Invariant:** a command that returns [`Cold`] has changed nothing. [`Keys`] asserts it.
+
+use parking_lot::MutexGuard;
+use smallvec::SmallVec;
+
+use crate::access::Touch;
+use crate::engine::Engine;
+use crate::fetch::Fetched;
+use crate::index::entry::{Handle, Place};
+use crate::index::table::TableHash;
+use crate::shard::keyspace::{KeyInfo, Keyspace, Removed};
+use crate::shard::{Shard, ShardCounters};
+use crate::tier::ledger::Alias;
+use crate::time::UnixMillis;
+use crate::value::Value;
+
+/// The command needs a value that is on the SSD: fetch it and run the command again.
+///
+/// Which values, [`Fetched`] knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cold;
+
+/// What to do with a key's expiry when it gets a new value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SetExpiry {
+    /// The key lives until it is deleted.
+    Clear,
+    /// As it was.
+    Keep,
+    /// The key expires at this time.
+    At(UnixMillis),
+}
+
+/// Locked shards, and one database of theirs.
+pub struct Keys<'a> {
+    engine: &'a Engine,
+    shards: SmallVec<[(usize, MutexGuard<'a, Shard>); 1]>,
+    database: usize,
+    now: UnixMillis,
+    touch: Touch,
+    touches: bool,
+    fetched: &'a mut Fetched,
+    /// The key looked up last: most commands ask for the same key two or three times.
+    recent: Option<Found>,
+    counters: ShardCounters,
+    changes: u64,
+    is_cold: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Found {
+    /// Index into `shards`.
+    shard: usize,
+    hash: TableHash,
+    handle: Handle,
+}
+
+impl<'a> Keys<'a> {
+    pub(crate) fn new(
+        engine: &'a Engine,
+        shards: SmallVec<[(usize, MutexGuard<'a, Shard>); 1]>,
+        database: usize,
+        now: UnixMillis,
+        fetched: &'a mut Fetched,
+    ) -> Self {
+        Self {
+            engine,
+            shards,
+            database,
+            now,
+            touch: engine.touch_at(now),
+            touches: true,
+            fetched,
+            recent: None,
+            counters: ShardCounters::default(),
+            changes: 0,
+            is_cold: false,
+        }
+    }
+
+    /// The time at which the command runs: expiry is judged by it throughout.
+    pub fn now(&self) -> UnixMillis {
+        self.now
+    }
+
+    /// The selected database.
+    pub fn database(&self) -> usize {
+        self.database
+    }
+
+    /// Works on another database from now on; returns the number of the one before. The locks cover a key in
+    /// every database.
+    ///
+    /// # Panics
+    /// If there is no such database.
+    pub fn select(&mut self, database: usize) -> usize {
+        assert!(database < self.engine.database_count());
+        self.recent = None;
+        std::mem::replace(&mut self.database, database)
+    }
+
+    /// How many changes were made: keys set, modified or removed, expiries changed.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// From now on accesses leave no trace in LRU and LFU, as `CLIENT NO-TOUCH` asks.
+    pub fn stop_touching(&mut self) {
+        self.touches = false;
+    }
+
+    /// What the index knows of the key; counts as a keyspace hit or miss, but not as an access.
+    pub fn info(&mut self, key: &[u8]) -> Option<KeyInfo> {
+        let info = self.peek(key);
+        match info {
+            Some(_) => self.counters.keyspace_hits += 1,
+            None => self.counters.keyspace_misses += 1,
+        }
+        info
+    }
+
+    /// What the index knows of the key; leaves no trace in any counter.
+    pub fn peek(&mut self, key: &[u8]) -> Option<KeyInfo> {
+        let found = self.find(key)?;
+        Some(self.keyspace(found.shard)?.info(found.handle))
+    }
+
+    /// Whether the key exists; leaves no trace in any counter.
+    pub fn exists(&mut self, key: &[u8]) -> bool {
+        self.find(key).is_some()
+    }
+
+    /// Marks the key as used, value or not; false where there is no such key.
+    pub fn touch(&mut self, key: &[u8]) -> bool {
+        let Some(found) = self.find(key) else {
+            self.counters.keyspace_misses += 1;
+            return false;
+        };
+        self.counters.keyspace_hits += 1;
+        self.note_access(found);
+        true
+    }
+
+    /// The key's value for reading.
+    ///
+    /// # Errors
+    /// [`Cold`] if it must be fetched first.
+    #[inline]
+    pub fn get(&mut self, key: &[u8]) -> Result<Option<&Value>, Cold> {
+        let Some(found) = self.find(key) else {
+            self.counters.keyspace_misses += 1;
+            return Ok(None);
+        };
+        let place = self.place(found);
+        match place {
+            Place::Dram(number) => {
+                self.counters.hits_memory += 1;
+                self.counters.keyspace_hits += 1;
+                self.note_access(found);
+                let keyspace = self.keyspace(found.shard).expect("a key was found in it");
+                Ok(Some(&keyspace.resident(number).value))
+            }
+            Place::Ssd(location) => {
+                let keyspace_id = self.keyspace(found.shard).expect("a key was found in it").id;
+                let Some(at) = self.fetched.position(keyspace_id, location) else {
+                    return Err(self.missing(found, key));
+                };
+                self.counters.hits_ssd += 1;
+                self.counters.keyspace_hits += 1;
+                if self.engine.should_promote(self.idle_seconds(found)) {
+                    let number = self.promote(found, at);
+                    self.note_access(found);
+                    let keyspace = self.keyspace(found.shard).expect("a key was found in it");
+                    return Ok(Some(&keyspace.resident(number).value));
+                }
+                self.note_access(found);
+                Ok(Some(self.fetched.value(at)))
+            }
+        }
+    }
+
+    /// Changes the key's value in place, `None` where there is no such key. The change must not fail halfway:
+    /// check with [`Self::get`] first.
+    ///
+    /// # Errors
+    /// [`Cold`] if it must be fetched first.
+    pub fn modify<T>(&mut self, key: &[u8], change: impl FnOnce(&mut Value) -> T) -> Result<Option<T>, Cold> {
+        let Some(found) = self.find(key) else { return Ok(None) };
+        if let Place::Ssd(location) = self.place(found) {
+            let keyspace_id = self.keyspace(found.shard).expect("a key was found in it").id;
+            let Some(at) = self.fetched.position(keyspace_id, location) else {
+                return Err(self.missing(found, key));
+            };
+            self.promote(found, at);
+        }
+        self.note_access(found);
+        self.changes += 1;
+        let keyspace = self.keyspace_mut(found.shard).expect("a key was found in it");
+        let result = keyspace.modify(found.handle, change);
+        self.report_growth(found.shard);
+        Ok(Some(result))
+    }
+
+    /// Gives the key a value, whether or not it had one. A past expiry deletes the key at its next look-up.
+    #[inline]
+    pub fn set(&mut self, key: &[u8], value: Value, expiry: SetExpiry) {
+        let (shard, hash) = self.locate(key);
+        let found = self.find(key);
+        let database = self.database;
+        let touch = &self.touch;
+        let slot = &mut self.shards[shard].1.databases[database];
+        let keyspace = slot.get_or_insert_with(|| self.engine.new_keyspace());
+        let handle = found.map(|found| found.handle);
+        let expiry = match expiry {
+            SetExpiry::Clear => None,
+            SetExpiry::Keep => handle.and_then(|handle| keyspace.expiry(handle)),
+            SetExpiry::At(at) => Some(at),
+        };
+        let handle = keyspace.set(hash, key, handle, value, expiry, touch);
+        self.recent = Some(Found { shard, hash, handle });
+        self.changes += 1;
+        self.report_growth(shard);
+    }
+
+    /// Deletes the key; false where there is no such key. Reads nothing from the SSD.
+    pub fn remove(&mut self, key: &[u8]) -> bool {
+        let Some(found) = self.find(key) else { return false };
+        self.remove_found(found);
+        self.changes += 1;
+        true
+    }
+
+    /// Changes when the key expires; false where there is no such key.
+    pub fn set_expiry(&mut self, key: &[u8], expiry: Option<UnixMillis>) -> bool {
+        let Some(found) = self.find(key) else { return false };
+        let keyspace = self.keyspace_mut(found.shard).expect("a key was found in it");
+        let handle = keyspace.change_expiry(found.hash, found.handle, expiry);
+        self.recent = Some(Found { handle, ..found });
+        self.changes += 1;
+        true
+    }
+
+    /// Moves a key of the selected database, value, expiry and access history, to another name or database,
+    /// in place of what is there. Reads nothing from the SSD. False where there is no such key.
+    pub fn rename(&mut self, from: &[u8], to: &[u8], to_database: usize) -> bool {
+        let Some(found) = self.find(from) else { return false };
+        let keyspace = self.keyspace_mut(found.shard).expect("a key was found in it");
+        let head = keyspace.head(found.handle);
+        let expiry = keyspace.expiry(found.handle);
+        let from_database = self.database;
+        if from_database == to_database && from == to {
+            return true;
+        }
+        self.select(to_database);
+        if let Some(replaced) = self.find(to) {
+            self.remove_found(replaced);
+        }
+        self.select(from_database);
+        // Removing the target may have moved nothing of the source: another key's entry is another entry.
+        let found = self.find(from).expect("the source is still there");
+        let removed = self.move_out(found);
+        self.select(to_database);
+        let (shard, hash) = self.locate(to);
+        let slot = &mut self.shards[shard].1.databases[to_database];
+        let keyspace = slot.get_or_insert_with(|| self.engine.new_keyspace());
+        match removed {
+            Removed::Value(value) => {
+                let handle = keyspace.set(hash, to, None, value, expiry, &self.touch);
+                keyspace.set_access(handle, head.access());
+            }
+            Removed::Cold(location) => {
+                keyspace.insert_cold(hash, to, head, location, expiry);
+                let alias = Alias { keyspace: keyspace.id, key: to.into() };
+                self.engine.ledger().set_alias(location, alias);
+            }
+        }
+        self.report_growth(shard);
+        self.select(from_database);
+        self.changes += 1;
+        true
+    }
+
+    /// Sets the key's access history as if it was last used `idle_s` seconds ago (under an LRU policy) or
+    /// had this LFU counter (under an LFU policy); `None` leaves it.
+    pub fn set_access(&mut self, key: &[u8], idle_s: Option<u32>, frequency: Option<u8>) {
+        let Some(found) = self.find(key) else { return };
+        let clock = &self.touch.clock;
+        let access = match (self.engine.is_lfu(), idle_s, frequency) {
+            (false, Some(idle_s), _) => clock.idle_for(idle_s),
+            (true, _, Some(frequency)) => clock.with_frequency(frequency),
+            _ => return,
+        };
+        self.keyspace_mut(found.shard).expect("a key was found in it").set_access(found.handle, access);
+    }
+
+    /// Seconds since the key was last used, as `OBJECT IDLETIME` replies.
+    pub fn idle_time_s(&self, info: &KeyInfo) -> u32 {
+        self.touch.clock.idle_seconds(info.access)
+    }
+
+    /// The key's LFU counter, as `OBJECT FREQ` replies.
+    pub fn frequency(&self, info: &KeyInfo) -> u32 {
+        self.touch.clock.frequency(info.access)
+    }
+
+    // ---- inside
+
+    fn locate(&mut self, key: &[u8]) -> (usize, TableHash) {
+        let (shard, hash) = self.engine.hasher().locate(key);
+        let at = match self.shards.as_slice() {
+            [(only, _)] => {
+                assert_eq!(*only, shard, "a command touches the keys it was locked for");
+                0
+            }
+            many => many
+                .binary_search_by_key(&shard, |(number, _)| *number)
+                .expect("a command touches the keys it was locked for"),
+        };
+        (at, hash)
+    }
+
+    /// The key's entry. An expired key is deleted here and not found.
+    #[inline]
+    fn find(&mut self, key: &[u8]) -> Option<Found> {
+        if let Some(recent) = self.recent
+            && self.keyspace(recent.shard).is_some_and(|keyspace| keyspace.key(recent.handle) == key)
+        {
+            return Some(recent);
+        }
+        let (shard, hash) = self.locate(key);
+        let keyspace = self.keyspace(shard)?;
+        let handle = keyspace.find(hash, key)?;
+        let found = Found { shard, hash, handle };
+        if keyspace.is_expired(handle, self.now) {
+            self.remove_found(found);
+            self.counters.expired += 1;
+            return None;
+        }
+        self.recent = Some(found);
+        Some(found)
+    }
+
+    fn place(&self, found: Found) -> Place {
+        self.keyspace(found.shard).expect("a key was found in it").head(found.handle).place()
+    }
+
+    fn idle_seconds(&self, found: Found) -> u32 {
+        let access = self.keyspace(found.shard).expect("a key was found in it").head(found.handle).access();
+        self.touch.clock.idle_seconds(access)
+    }
+
+    #[inline]
+    fn note_access(&mut self, found: Found) {
+        if self.touches {
+            let (database, touch) = (self.database, &self.touch);
+            let keyspace = self.shards[found.shard].1.databases[database].as_mut();
+            keyspace.expect("a key was found in it").touch(found.handle, touch);
+        }
+    }
+
+    fn missing(&mut self, found: Found, key: &[u8]) -> Cold {
+        assert_eq!(self.changes, 0, "a command reads what it needs before it changes anything");
+        self.is_cold = true;
+        let keyspace = self.keyspace(found.shard).expect("a key was found in it");
+        let (id, head) = (keyspace.id, keyspace.head(found.handle));
+        let Place::Ssd(location) = head.place() else { panic!("only a cold value is missing") };
+        self.fetched.want(self.engine.ledger(), id, key, location);
+        Cold
+    }
+
+    fn promote(&mut self, found: Found, fetched_at: usize) -> u32 {
+        let value = self.fetched.take(fetched_at);
+        let tick = self.touch.tick;
+        self.counters.promotions += 1;
+        let keyspace = self.keyspace_mut(found.shard).expect("a key was found in it");
+        keyspace.promote(found.handle, value, tick);
+        let Place::Dram(number) = keyspace.head(found.handle).place() else {
+            panic!("a promoted value is in DRAM");
+        };
+        self.report_growth(found.shard);
+        number
+    }
+
+    fn move_out(&mut self, found: Found) -> Removed {
+        self.recent = None;
+        let keyspace = self.keyspace_mut(found.shard).expect("a key was found in it");
+        let removed = keyspace.take(found.hash, found.handle);
+        self.report_growth(found.shard);
+        removed
+    }
+
+    fn remove_found(&mut self, found: Found) {
+        self.recent = None;
+        let keyspace = self.keyspace_mut(found.shard).expect("a key was found in it");
+        keyspace.remove(found.hash, found.handle);
+        self.report_growth(found.shard);
+    }
+
+    #[inline]
+    fn keyspace(&self, shard: usize) -> Option<&Keyspace> {
+        self.shards[shard].1.databases[self.database].as_deref()
+    }
+
+    #[inline]
+    fn keyspace_mut(&mut self, shard: usize) -> Option<&mut Keyspace> {
+        self.shards[shard].1.databases[self.database].as_deref_mut()
+    }
+
+    #[inline]
+    fn report_growth(&mut self, at: usize) {
+        let database = self.database;
+        let shard = &mut *self.shards[at].1;
+        if let Some(keyspace) = &mut shard.databases[database] {
+            shard.unreported_bytes += keyspace.take_growth_bytes();
+        }
+        self.engine.budget().report(&mut shard.unreported_bytes);
+    }
+}
+
+impl Drop for Keys<'_> {
+    fn drop(&mut self) {
+        // A command that runs again is counted when it does.
+        if !self.is_cold
+            && let Some((_, shard)) = self.shards.first_mut()
+        {
+            shard.counters.add(&self.counters);
+        }
+    }
+}

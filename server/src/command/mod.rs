@@ -1,0 +1,230 @@
+//! Commands: one table row and one handler each, grouped by folder.
+//!
+//! A row says all that the rest of the server knows of a command: COMMAND and its kin, key extraction, the
+//! prefetch of cold values and the checks before a handler runs read nothing else. A handler parses its
+//! arguments, works on [`KeyContext::keys`], and writes its reply.
+//!
+//! **Invariant:** a handler that returns a [`Failure`] has changed nothing; what it wrote to the reply is discarded.
+//!
+//! **Invariant:** no handler knows which tier a value was on: `?` hands [`Cold`] up to the dispatcher.
+
+pub mod arguments;
+pub mod bitmap;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod string;
+pub mod table;
+
+use std::borrow::Cow;
+use std::future::Future;
+use std::pin::Pin;
+
+use thermocline_engine::{Cold, Keys};
+use thermocline_protocol::{Arguments, ReplyEncoder};
+
+use crate::server::Server;
+use crate::session::Session;
+
+/// One command, or one subcommand of a container such as CLIENT.
+pub struct Command {
+    /// The name in lower case, without the container's.
+    pub name: &'static str,
+    /// How many arguments, the name included (and the container's); at least that many where negative.
+    pub arity: i32,
+    /// What kind of command it is: see [`Flags`].
+    pub flags: Flags,
+    /// Where its keys are.
+    pub keys: KeyPositions,
+    /// Whether it needs its keys' values, so that cold ones are read before it runs.
+    pub reads: Reads,
+    /// ACL categories beyond those that follow from the flags, such as `"string"`.
+    pub categories: &'static [&'static str],
+    /// The group of COMMAND DOCS, such as `"string"`.
+    pub group: &'static str,
+    /// One sentence for COMMAND DOCS.
+    pub summary: &'static str,
+    /// The version of Redis that introduced it.
+    pub since: &'static str,
+    /// Its complexity, such as `"O(1)"`.
+    pub complexity: &'static str,
+    /// What runs it.
+    pub handler: Handler,
+    /// The subcommands of a container.
+    pub subcommands: &'static [Command],
+}
+
+impl Command {
+    /// A row to fill in with struct update syntax: a server command without keys.
+    pub const NEW: Self = Self {
+        name: "",
+        arity: 0,
+        flags: Flags::NONE,
+        keys: KeyPositions::None,
+        reads: Reads::Nothing,
+        categories: &[],
+        group: "server",
+        summary: "",
+        since: "1.0.0",
+        complexity: "O(1)",
+        handler: Handler::Container,
+        subcommands: &[],
+    };
+}
+
+/// Bits that COMMAND INFO shows as flags.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Flags(pub u32);
+
+impl Flags {
+    /// No flag.
+    pub const NONE: Self = Self(0);
+    /// May change data.
+    pub const WRITE: Self = Self(1);
+    /// Reads data and changes none.
+    pub const READONLY: Self = Self(1 << 1);
+    /// May take memory: refused when there is none left.
+    pub const DENYOOM: Self = Self(1 << 2);
+    /// Administers the server.
+    pub const ADMIN: Self = Self(1 << 3);
+    /// Takes constant or logarithmic time.
+    pub const FAST: Self = Self(1 << 4);
+    /// Works before AUTH.
+    pub const NO_AUTH: Self = Self(1 << 5);
+    /// Works while the data set is loading.
+    pub const LOADING: Self = Self(1 << 6);
+    /// Works on a replica whose data may be stale.
+    pub const STALE: Self = Self(1 << 7);
+    /// Not allowed in scripts.
+    pub const NOSCRIPT: Self = Self(1 << 8);
+    /// Not shown to MONITOR or SLOWLOG, because it may carry secrets.
+    pub const SKIP_MONITOR: Self = Self(1 << 9);
+    /// Not counted in SLOWLOG.
+    pub const SKIP_SLOWLOG: Self = Self(1 << 10);
+    /// Not allowed inside MULTI.
+    pub const NO_MULTI: Self = Self(1 << 11);
+    /// Its keys cannot be told from the positions alone.
+    pub const MOVABLE_KEYS: Self = Self(1 << 12);
+    /// May wait for other clients.
+    pub const BLOCKING: Self = Self(1 << 13);
+    /// Publishes or subscribes.
+    pub const PUBSUB: Self = Self(1 << 14);
+    /// Allowed while a script is busy.
+    pub const ALLOW_BUSY: Self = Self(1 << 15);
+
+    /// All flags of both.
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether all flags of `other` are set.
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// Where a command's keys are among its arguments.
+#[derive(Clone, Copy)]
+pub enum KeyPositions {
+    /// It has none.
+    None,
+    /// Every `step`-th argument from `first` to `last`; `last` counts from the end where it is negative.
+    Range {
+        /// The first key's position; the command's name is at 0.
+        first: usize,
+        /// The last key's position.
+        last: i32,
+        /// The distance between keys.
+        step: usize,
+    },
+    /// As many as the argument at `count` says, right after it.
+    Counted {
+        /// The position of the number of keys.
+        count: usize,
+    },
+}
+
+/// Which of a command's keys it reads the values of.
+#[derive(Clone, Copy)]
+pub enum Reads {
+    /// None: it works on the index alone, or replaces values blindly.
+    Nothing,
+    /// All of them.
+    Values,
+    /// As these arguments tell: true where it needs the values.
+    When(fn(Arguments<'_>) -> bool),
+}
+
+/// What runs a command.
+#[derive(Clone, Copy)]
+pub enum Handler {
+    /// Runs on its keys, whose shards are locked. May run again if a value was cold.
+    Keys(fn(&mut KeyContext<'_>, Arguments<'_>) -> Result<(), Failure>),
+    /// Names no keys: works on the session, the server, or whole databases.
+    Server(fn(&mut Context<'_>, Arguments<'_>) -> Result<(), Failure>),
+    /// The same, and may wait.
+    Waiting(for<'a> fn(&'a mut Context<'_>, Arguments<'a>) -> Waiting<'a>),
+    /// Has subcommands only.
+    Container,
+}
+
+/// A handler's future.
+pub type Waiting<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + 'a>>;
+
+/// What a command on keys works with.
+pub struct KeyContext<'a> {
+    /// Its keys; their shards are locked until the handler returns.
+    pub keys: Keys<'a>,
+    /// Where its reply goes.
+    pub reply: ReplyEncoder<'a>,
+    /// The client's session.
+    pub session: &'a mut Session,
+    /// The server.
+    pub server: &'a Server,
+}
+
+/// What any other command works with.
+pub struct Context<'a> {
+    /// Where its reply goes.
+    pub reply: ReplyEncoder<'a>,
+    /// The client's session.
+    pub session: &'a mut Session,
+    /// The server.
+    pub server: &'a Server,
+    /// This server thread's own things.
+    pub thread: &'a crate::server::Thread,
+}
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// A value it needs is on the SSD.
+    Cold,
+    /// The error reply, with its code: `ERR syntax error`.
+    Error(Cow<'static, str>),
+}
+
+impl Failure {
+    /// `WRONGTYPE`: the key holds another type.
+    pub const WRONG_TYPE: Self =
+        Self::Error(Cow::Borrowed("WRONGTYPE Operation against a key holding the wrong kind of value"));
+    /// Arguments that make no sense together.
+    pub const SYNTAX: Self = Self::Error(Cow::Borrowed("ERR syntax error"));
+    /// An argument that is no 64-bit integer.
+    pub const NOT_AN_INTEGER: Self =
+        Self::Error(Cow::Borrowed("ERR value is not an integer or out of range"));
+    /// An argument that is no number.
+    pub const NOT_A_FLOAT: Self = Self::Error(Cow::Borrowed("ERR value is not a valid float"));
+    /// A key that must be there is not.
+    pub const NO_SUCH_KEY: Self = Self::Error(Cow::Borrowed("ERR no such key"));
+
+    /// An error reply, with its code.
+    pub fn error(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::Error(text.into())
+    }
+}
+
+impl From<Cold> for Failure {
+    fn from(_: Cold) -> Self {
+        Self::Cold
+    }
+}
