@@ -25,6 +25,7 @@ pub(crate) struct Fixture {
     pub(crate) server: Server,
     pub(crate) session: Session,
     thread: Thread,
+    clock: Arc<ManualClock>,
     now: UnixMillis,
     groups: &'static [&'static [Command]],
 }
@@ -32,9 +33,10 @@ pub(crate) struct Fixture {
 impl Fixture {
     /// An empty server that knows the commands of these groups.
     pub(crate) fn new(groups: &'static [&'static [Command]]) -> Self {
+        let clock = Arc::new(ManualClock::at(START));
         let components = Components {
             device: None,
-            clock: Arc::new(ManualClock::at(START)),
+            clock: Arc::clone(&clock) as _,
             memory: Arc::new(NoMemoryGauge),
             seed: [1, 2, 3, 4],
         };
@@ -47,11 +49,12 @@ impl Fixture {
             is_closing: false,
             no_touch: false,
         };
-        Self { server: Server { engine }, session, thread: Thread {}, now: START, groups }
+        Self { server: Server { engine }, session, thread: Thread {}, clock, now: START, groups }
     }
 
     /// Lets time pass.
     pub(crate) fn advance_ms(&mut self, ms: u64) {
+        self.clock.advance_us(1000 * ms);
         self.now = UnixMillis(self.now.0 + ms);
     }
 

@@ -11,6 +11,7 @@
 pub mod arguments;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod generic;
 
 use std::borrow::Cow;
 use std::future::Future;
