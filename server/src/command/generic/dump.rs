@@ -130,3 +130,95 @@ fn restore(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(),
     context.reply.ok();
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::fixture::{Fixture, START};
+    use crate::command::{generic, string};
+
+    /// What DUMP replies for `hello` in redis-server 7.0.
+    const HELLO: &[u8] = b"\x00\x05hello\x0a\x00cr\xdfve4 \x0a";
+
+    fn fixture() -> Fixture {
+        let mut fixture = Fixture::new(&[generic::COMMANDS, string::COMMANDS]);
+        fixture.expect(&[("SET used 1", "+OK")]);
+        fixture
+    }
+
+    /// The reply to `RESTORE key ttl <hello> options`.
+    fn restore(fixture: &mut Fixture, key: &str, ttl: &str, options: &str) -> String {
+        let mut words = vec![b"RESTORE".to_vec(), key.into(), ttl.into(), HELLO.into()];
+        words.extend(options.split_whitespace().map(|option| option.as_bytes().to_vec()));
+        let reply = String::from_utf8(fixture.run_words(&words)).expect("a reply of one line");
+        reply.trim_end().to_owned()
+    }
+
+    #[test]
+    fn a_dumped_value_is_restored() {
+        let mut fixture = fixture();
+        assert_eq!(restore(&mut fixture, "a", "0", ""), "+OK");
+        fixture.expect(&[("GET a", "$5\\r\\nhello"), ("TTL a", ":-1"), ("DUMP none", "$-1")]);
+        assert_eq!(fixture.run_words(&["DUMP", "a"]), [b"$17\r\n", HELLO, b"\r\n"].concat());
+    }
+
+    #[test]
+    fn the_time_to_live_is_relative_unless_told_otherwise() {
+        let mut fixture = fixture();
+        assert_eq!(restore(&mut fixture, "a", "1500", ""), "+OK");
+        fixture.expect(&[("PTTL a", ":1500")]);
+        assert_eq!(restore(&mut fixture, "a", &(START.0 + 70).to_string(), "replace absttl"), "+OK");
+        fixture.expect(&[("PTTL a", ":70")]);
+    }
+
+    #[test]
+    fn a_key_that_would_have_expired_is_not_created() {
+        let mut fixture = fixture();
+        assert_eq!(restore(&mut fixture, "used", "1", "ABSTTL REPLACE"), "+OK");
+        fixture.expect(&[("EXISTS used", ":0")]);
+        assert_eq!(restore(&mut fixture, "a", "9223372036854775807", ""), "+OK");
+        fixture.expect(&[("EXISTS a", ":0")]);
+        assert_eq!(restore(&mut fixture, "a", "9223372036854775807", "ABSTTL"), "+OK");
+        fixture.expect(&[("PEXPIRETIME a", ":9223372036854775807")]);
+    }
+
+    #[test]
+    fn errors_come_in_the_order_of_redis() {
+        let mut fixture = fixture();
+        for (key, ttl, options, error) in [
+            ("used", "x", "FOO", "ERR syntax error"),
+            ("used", "x", "IDLETIME", "ERR syntax error"),
+            ("used", "x", "IDLETIME 1 FREQ 1", "ERR syntax error"),
+            ("used", "x", "FREQ 1 IDLETIME 1", "ERR syntax error"),
+            ("used", "x", "IDLETIME x", "ERR value is not an integer or out of range"),
+            ("used", "x", "IDLETIME -1", "ERR Invalid IDLETIME value, must be >= 0"),
+            ("used", "x", "FREQ 256", "ERR Invalid FREQ value, must be >= 0 and <= 255"),
+            ("used", "x", "FREQ -1", "ERR Invalid FREQ value, must be >= 0 and <= 255"),
+            ("used", "x", "", "BUSYKEY Target key name already exists."),
+            ("used", "x", "REPLACE", "ERR value is not an integer or out of range"),
+            ("a", "-1", "", "ERR Invalid TTL value, must be >= 0"),
+        ] {
+            assert_eq!(restore(&mut fixture, key, ttl, options), format!("-{error}"), "{options}");
+        }
+        fixture.expect(&[
+            ("RESTORE a 0 damaged", "-ERR DUMP payload version or checksum are wrong"),
+            ("RESTORE used 0 damaged REPLACE", "-ERR DUMP payload version or checksum are wrong"),
+            ("EXISTS used", ":1"),
+        ]);
+        let list = b"\x01\x00\x0a\x00\x5b\xf8\x25\xcc\x6c\x17\x43\x56";
+        assert_eq!(fixture.run_words(&[b"RESTORE", &b"a"[..], b"0", list]), b"-ERR Bad data format\r\n");
+    }
+
+    #[test]
+    fn the_access_history_is_restored_as_the_policy_keeps_it() {
+        let mut fixture = fixture();
+        assert_eq!(restore(&mut fixture, "a", "0", "IDLETIME 1000"), "+OK");
+        assert_eq!(restore(&mut fixture, "b", "0", "FREQ 99"), "+OK");
+        fixture.expect(&[("OBJECT IDLETIME a", ":1000"), ("OBJECT IDLETIME b", ":0")]);
+        let mut settings = fixture.server.engine.settings();
+        settings.eviction_policy = thermocline_engine::EvictionPolicy::AllKeysLfu;
+        fixture.server.engine.set_settings(settings);
+        assert_eq!(restore(&mut fixture, "c", "0", "FREQ 99"), "+OK");
+        assert_eq!(restore(&mut fixture, "d", "0", "IDLETIME 1000"), "+OK");
+        fixture.expect(&[("OBJECT FREQ c", ":99"), ("OBJECT FREQ d", ":5")]);
+    }
+}

@@ -131,7 +131,9 @@ impl Condition {
             *flag = true;
         }
         if condition.nx && (condition.xx || condition.gt || condition.lt) {
-            return Err(Failure::error("ERR NX and XX, GT or LT options at the same time are not compatible"));
+            return Err(Failure::error(
+                "ERR NX and XX, GT or LT options at the same time are not compatible",
+            ));
         }
         if condition.gt && condition.lt {
             return Err(Failure::error("ERR GT and LT options at the same time are not compatible"));
@@ -159,7 +161,8 @@ fn set_expiry(
     let key = arguments.get(1);
     let condition = Condition::parse(arguments.skip(3))?;
     let count = integer(arguments.get(2))?;
-    let now_ms = i64::try_from(context.keys.now().0).expect("the clock is within 292 million years of the epoch");
+    let now_ms =
+        i64::try_from(context.keys.now().0).expect("the clock is within 292 million years of the epoch");
     let ms = match unit {
         TimeUnit::Seconds => count.checked_mul(1000),
         TimeUnit::Milliseconds => Some(count),
@@ -225,7 +228,8 @@ fn tell_expiry(
 
 fn persist(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
     let key = arguments.get(1);
-    let persists = context.keys.mark_used(key) && context.keys.peek(key).is_some_and(|info| info.expiry.is_some());
+    let persists =
+        context.keys.mark_used(key) && context.keys.peek(key).is_some_and(|info| info.expiry.is_some());
     if persists {
         context.keys.set_expiry(key, None);
     }
@@ -276,12 +280,19 @@ mod tests {
 
     #[test]
     fn seconds_are_rounded() {
-        fixture().expect(&[("PEXPIRE a 1499", ":1"), ("TTL a", ":1"), ("PEXPIRE a 1500", ":1"), ("TTL a", ":2")]);
+        fixture().expect(&[
+            ("PEXPIRE a 1499", ":1"),
+            ("TTL a", ":1"),
+            ("PEXPIRE a 1500", ":1"),
+            ("TTL a", ":2"),
+        ]);
     }
 
     #[test]
     fn a_time_that_has_passed_deletes_the_key() {
-        for command in ["EXPIRE a 0", "EXPIRE a -1", "PEXPIRE a -9223372036854775808", "EXPIREAT a 0", "PEXPIREAT a -5"] {
+        for command in
+            ["EXPIRE a 0", "EXPIRE a -1", "PEXPIRE a -9223372036854775808", "EXPIREAT a 0", "PEXPIREAT a -5"]
+        {
             fixture().expect(&[(command, ":1"), ("EXISTS a", ":0")]);
         }
         fixture().expect(&[("EXPIRE a -1 XX", ":0"), ("EXISTS a", ":1")]);
@@ -313,10 +324,10 @@ mod tests {
             ("EXPIRE x y NX GT LT", "-ERR NX and XX, GT or LT options at the same time are not compatible"),
             ("EXPIRE x y GT LT", "-ERR GT and LT options at the same time are not compatible"),
             ("EXPIRE x y", "-ERR value is not an integer or out of range"),
-            ("EXPIRE x 9223372036854775807", "-ERR invalid expire time in 'expire' command"),
-            ("EXPIRE x -9223372036854775807", "-ERR invalid expire time in 'expire' command"),
-            ("EXPIREAT x 9223372036854775807", "-ERR invalid expire time in 'expireat' command"),
-            ("PEXPIRE x 9223372036854775807", "-ERR invalid expire time in 'pexpire' command"),
+            ("EXPIRE x 9223372036854775807", "-ERR invalid expire time in \\'expire\\' command"),
+            ("EXPIRE x -9223372036854775807", "-ERR invalid expire time in \\'expire\\' command"),
+            ("EXPIREAT x 9223372036854775807", "-ERR invalid expire time in \\'expireat\\' command"),
+            ("PEXPIRE x 9223372036854775807", "-ERR invalid expire time in \\'pexpire\\' command"),
             ("PEXPIREAT a 9223372036854775807", ":1"),
             ("PEXPIRETIME a", ":9223372036854775807"),
             ("EXPIRETIME a", ":9223372036854776"),

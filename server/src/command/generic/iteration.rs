@@ -58,7 +58,8 @@ const TYPES: [ValueType; 6] = [
 ];
 
 fn keys(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
-    let filter = Filter { pattern: Some(arguments.get(1)).filter(|pattern| !matches_all(pattern)), value_type: None };
+    let filter =
+        Filter { pattern: Some(arguments.get(1)).filter(|pattern| !matches_all(pattern)), value_type: None };
     let (engine, reply) = (&context.server.engine, &mut context.reply);
     let mark = reply.begin_array();
     let mut count = 0;
@@ -80,7 +81,8 @@ fn scan(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failu
     while let Some(option) = options.next() {
         let argument = options.next().ok_or(Failure::SYNTAX)?;
         if is_word(option, "count") {
-            count = usize::try_from(integer(argument)?).ok().filter(|&count| count > 0).ok_or(Failure::SYNTAX)?;
+            count =
+                usize::try_from(integer(argument)?).ok().filter(|&count| count > 0).ok_or(Failure::SYNTAX)?;
         } else if is_word(option, "match") {
             filter.pattern = Some(argument).filter(|pattern| !matches_all(pattern));
         } else if is_word(option, "type") {
@@ -168,7 +170,11 @@ mod tests {
     /// The cursor and the keys of a reply to SCAN, or the keys of one to KEYS.
     fn words(reply: &[u8]) -> Vec<String> {
         let lines = String::from_utf8(reply.to_vec()).expect("names of this test are ASCII");
-        lines.split("\r\n").filter(|line| !line.is_empty() && !line.starts_with(['*', '$'])).map(str::to_owned).collect()
+        lines
+            .split("\r\n")
+            .filter(|line| !line.is_empty() && !line.starts_with(['*', '$']))
+            .map(str::to_owned)
+            .collect()
     }
 
     #[test]
@@ -185,7 +191,11 @@ mod tests {
     fn only_the_lone_star_lists_the_empty_name() {
         let mut fixture = fixture(0);
         fixture.run_words(&["SET", "", "x"]);
-        fixture.expect(&[("KEYS *", "*1\\r\\n$0\\r\\n"), ("KEYS **", "*0"), ("SCAN 0 COUNT 10000 MATCH **", "*2\\r\\n$1\\r\\n0\\r\\n*0")]);
+        fixture.expect(&[
+            ("KEYS *", "*1\\r\\n$0\\r\\n"),
+            ("KEYS **", "*0"),
+            ("SCAN 0 COUNT 10000 MATCH **", "*2\\r\\n$1\\r\\n0\\r\\n*0"),
+        ]);
     }
 
     #[test]
@@ -245,9 +255,14 @@ mod tests {
 
     #[test]
     fn cursors_are_read_as_strtoul_reads_them() {
-        for (text, number) in
-            [("", 0), ("+3", 3), ("-1", u64::MAX), ("007", 7), ("18446744073709551615", u64::MAX), ("5\0x", 5)]
-        {
+        for (text, number) in [
+            ("", 0),
+            ("+3", 3),
+            ("-1", u64::MAX),
+            ("007", 7),
+            ("18446744073709551615", u64::MAX),
+            ("5\0x", 5),
+        ] {
             assert_eq!(parse_cursor(text.as_bytes()), Some(number), "{text}");
         }
         for text in [" 1", "1 ", "+", "-", "+-1", "1x", "18446744073709551616", "-18446744073709551616"] {

@@ -237,7 +237,8 @@ mod tests {
 
     #[test]
     fn a_used_compressor_compresses_as_a_new_one() {
-        let texts = [b"abcabcabcabcabcabcabcabc".repeat(9), b"cabcab12cabcab12cabcab12".repeat(3), vec![0; 5000]];
+        let texts =
+            [b"abcabcabcabcabcabcabcabc".repeat(9), b"cabcab12cabcab12cabcab12".repeat(3), vec![0; 5000]];
         let mut used = Compressor::new();
         for text in texts.iter().chain(&texts) {
             assert_eq!(used.compress(text, text.len()), Compressor::new().compress(text, text.len()));

@@ -196,7 +196,10 @@ mod tests {
             ("MOVE a 16", "-ERR DB index is out of range"),
             ("MOVE a -1", "-ERR DB index is out of range"),
             ("MOVE a x", "-ERR value is not an integer or out of range"),
-            ("MOVE a 2147483648", "-ERR value is out of range, value must between -2147483648 and 2147483647"),
+            (
+                "MOVE a 2147483648",
+                "-ERR value is out of range, value must between -2147483648 and 2147483647",
+            ),
             ("MOVE x 1", ":0"),
             ("MOVE a 1", ":1"),
             ("SET a again", "+OK"),
