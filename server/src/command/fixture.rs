@@ -40,7 +40,7 @@ impl Fixture {
             memory: Arc::new(NoMemoryGauge),
             seed: [1, 2, 3, 4],
         };
-        let engine = Arc::new(Engine::new(EngineConfig::default(), components));
+        let engine = Arc::new(Engine::new(EngineConfig::default(), components).expect("no device, no error"));
         let session = Session {
             id: 1,
             protocol: Protocol::Resp2,

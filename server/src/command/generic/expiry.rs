@@ -240,10 +240,10 @@ fn persist(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(),
 #[cfg(test)]
 mod tests {
     use crate::command::fixture::{Fixture, START};
-    use crate::command::{generic, string};
+    use crate::command::generic::{COMMANDS, test_strings};
 
     fn fixture() -> Fixture {
-        let mut fixture = Fixture::new(&[generic::COMMANDS, string::COMMANDS]);
+        let mut fixture = Fixture::new(&[COMMANDS, test_strings::COMMANDS]);
         fixture.expect(&[("SET a 1", "+OK")]);
         fixture
     }

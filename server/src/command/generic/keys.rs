@@ -104,10 +104,10 @@ fn value_type(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<
 #[cfg(test)]
 mod tests {
     use crate::command::fixture::Fixture;
-    use crate::command::{generic, string};
+    use crate::command::generic::{COMMANDS, test_strings};
 
     fn fixture() -> Fixture {
-        Fixture::new(&[generic::COMMANDS, string::COMMANDS])
+        Fixture::new(&[COMMANDS, test_strings::COMMANDS])
     }
 
     #[test]

@@ -173,10 +173,10 @@ mod tests {
 
     use super::*;
     use crate::command::fixture::Fixture;
-    use crate::command::{generic, string};
+    use crate::command::generic::{COMMANDS, test_strings};
 
     fn fixture() -> Fixture {
-        let mut fixture = Fixture::new(&[generic::COMMANDS, string::COMMANDS]);
+        let mut fixture = Fixture::new(&[COMMANDS, test_strings::COMMANDS]);
         fixture.expect(&[("SET integer 12", "+OK"), ("SET short abc", "+OK")]);
         fixture
     }
