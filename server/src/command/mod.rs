@@ -12,6 +12,7 @@ pub mod arguments;
 pub mod bitmap;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod generic;
 pub mod string;
 pub mod table;
 
