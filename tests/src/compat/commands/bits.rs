@@ -72,7 +72,7 @@ fn field_type(rng: &mut StdRng) -> Vec<u8> {
 
 fn field_offset(rng: &mut StdRng) -> Vec<u8> {
     match rng.random_range(0..12) {
-        0 => pick(rng, &["-1", "#-1", "#", "abc", "4294967296", "#67108864", "9223372036854775807"]),
+        0 => pick(rng, &["-1", "#-1", "#", "abc", "4294967296", "#4294967296", "9223372036854775807"]),
         1..=5 => format!("#{}", rng.random_range(0..30)).into_bytes(),
         _ => rng.random_range(0..400).to_string().into_bytes(),
     }
