@@ -63,12 +63,13 @@ impl Product {
 pub struct ServerOptions {
     product: Product,
     options: Vec<(String, String)>,
+    arguments: Vec<String>,
 }
 
 impl ServerOptions {
     /// `product` with what every test wants of it.
     pub fn new(product: Product) -> Self {
-        Self { product, options: Vec::new() }.with_all(product.default_options())
+        Self { product, options: Vec::new(), arguments: Vec::new() }.with_all(product.default_options())
     }
 
     /// The server under test, see [`Product::subject`].
@@ -101,12 +102,19 @@ impl ServerOptions {
         self.start_in(ServerDirectory::new())
     }
 
+    /// As [`start`](Self::start), with `arguments` added: a configuration file's path, or more options.
+    pub fn start_with(&self, arguments: &[&str]) -> Server {
+        let mut options = self.clone();
+        options.arguments.extend(arguments.iter().map(|argument| argument.to_string()));
+        options.start()
+    }
+
     /// As [`start`](Self::start), in the directory that another server left.
     pub fn start_in(&self, directory: ServerDirectory) -> Server {
         let mut directory = Some(directory);
         for _ in 0..START_ATTEMPTS {
             let port = free_port();
-            let child = self.spawn(directory.as_ref().expect("kept"), port, &[]);
+            let child = self.spawn(directory.as_ref().expect("kept"), port);
             let mut server = Server {
                 product: self.product,
                 child,
@@ -134,8 +142,10 @@ impl ServerOptions {
     ///
     /// If it is still running after a while.
     pub fn run_to_end(&self, arguments: &[&str]) -> (ExitStatus, String) {
+        let mut options = self.clone();
+        options.arguments.extend(arguments.iter().map(|argument| argument.to_string()));
         let directory = ServerDirectory::new();
-        let mut child = self.spawn(&directory, free_port(), arguments);
+        let mut child = options.spawn(&directory, free_port());
         let status = wait_for_exit(&mut child).unwrap_or_else(|| {
             let _ = child.kill();
             panic!("still running with {arguments:?}:\n{}", directory.log())
@@ -143,16 +153,29 @@ impl ServerOptions {
         (status, directory.log())
     }
 
-    fn spawn(&self, directory: &ServerDirectory, port: u16, arguments: &[&str]) -> Child {
+    /// Runs it with nothing but `arguments`.
+    pub fn run_bare(&self, arguments: &[&str]) -> (ExitStatus, String) {
+        let output = Command::new(self.product.executable()).args(arguments).output().expect("it starts");
+        let printed = [output.stdout, output.stderr].concat();
+        (output.status, String::from_utf8_lossy(&printed).into_owned())
+    }
+
+    fn spawn(&self, directory: &ServerDirectory, port: u16) -> Child {
         let log = File::create(directory.log_path()).expect("the test's directory is writable");
         let mut command = Command::new(self.product.executable());
+        // A configuration file comes first, and options override it.
+        let (file, more) = match self.arguments.split_first() {
+            Some((first, rest)) if !first.starts_with("--") => (Some(first), rest),
+            _ => (None, &self.arguments[..]),
+        };
+        command.args(file);
         command.arg("--port").arg(port.to_string());
         command.args(["--bind", "127.0.0.1", "--dir"]).arg(&directory.path);
         for (name, value) in &self.options {
             command.arg(format!("--{name}")).arg(value);
         }
         command
-            .args(arguments)
+            .args(more)
             .current_dir(&directory.path)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle of the log"))
