@@ -6,6 +6,7 @@
 //! * [`waiting`]: polls for a condition, with a bound.
 //! * [`info`]: reads `INFO`.
 //! * [`payload`]: values that can be told from one another, of any length and compressibility.
+//! * [`tiers`]: where values are, and what it took to read them.
 //! * [`compat`]: the same commands to two servers, reply by reply.
 //!
 //! The tests themselves are in `tests/tests`. What they start is `target/<profile>/thermocline`, built when a test needs
@@ -17,6 +18,7 @@ pub mod connection;
 pub mod info;
 pub mod payload;
 pub mod server;
+pub mod tiers;
 pub mod waiting;
 
 pub use connection::Connection;
