@@ -187,7 +187,7 @@ fn concurrent_clients_never_see_a_wrong_value() {
         bytes.extend(payload(
             id,
             length,
-            if id % 2 == 0 { Texture::Compressible } else { Texture::Incompressible },
+            if id.is_multiple_of(2) { Texture::Compressible } else { Texture::Incompressible },
         ));
         bytes
     };
