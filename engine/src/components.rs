@@ -15,10 +15,19 @@ pub trait Clock: Send + Sync {
     fn monotonic_us(&self) -> u64;
 }
 
+/// What memory the process takes, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MemoryUsage {
+    /// The resident set size.
+    pub resident_bytes: u64,
+    /// The part of it that the allocator holds but nobody uses: the next values go there.
+    pub reusable_bytes: u64,
+}
+
 /// Tells how much memory the process takes.
 pub trait MemoryGauge: Send + Sync {
-    /// Resident set size of the process in bytes, `None` where it cannot be told.
-    fn resident_set_bytes(&self) -> Option<u64>;
+    /// What the process takes now, `None` where it cannot be told. Asked several times a second.
+    fn usage(&self) -> Option<MemoryUsage>;
 
     /// Asks the allocator to give unused pages back. May take milliseconds.
     fn give_back_unused(&self) {}
@@ -69,7 +78,7 @@ impl Clock for ManualClock {
 pub struct NoMemoryGauge;
 
 impl MemoryGauge for NoMemoryGauge {
-    fn resident_set_bytes(&self) -> Option<u64> {
+    fn usage(&self) -> Option<MemoryUsage> {
         None
     }
 }

@@ -1,6 +1,13 @@
 //! Settings as plain data. The engine reads no file and no environment.
 
 use crate::access::AccessPolicy;
+use crate::error::EngineError;
+use crate::index::location::MAX_SEGMENT_BYTES;
+
+/// The most shards there can be.
+pub const MAX_SHARDS: usize = 1024;
+/// The smallest log segment.
+pub const LEAST_SEGMENT_BYTES: u64 = 64 << 10;
 
 /// The most databases that `databases` may ask for.
 pub const MAX_DATABASES: usize = 1024;
@@ -130,5 +137,27 @@ pub struct EngineConfig {
 impl Default for EngineConfig {
     fn default() -> Self {
         Self { shard_count: 256, database_count: 16, segment_bytes: 16 << 20, settings: Settings::default() }
+    }
+}
+
+impl EngineConfig {
+    /// # Errors
+    /// Which setting is out of its range.
+    pub(crate) fn check(&self) -> Result<(), EngineError> {
+        let error = |text: String| Err(EngineError::Configuration(text));
+        if !self.shard_count.is_power_of_two() || self.shard_count > MAX_SHARDS {
+            return error(format!("the number of shards must be a power of two up to {MAX_SHARDS}"));
+        }
+        if !(1..=MAX_DATABASES).contains(&self.database_count) {
+            return error(format!("the number of databases must be from 1 to {MAX_DATABASES}"));
+        }
+        if !self.segment_bytes.is_power_of_two()
+            || !(LEAST_SEGMENT_BYTES..=MAX_SEGMENT_BYTES).contains(&self.segment_bytes)
+        {
+            return error(format!(
+                "the segment size must be a power of two from {LEAST_SEGMENT_BYTES} to {MAX_SEGMENT_BYTES} bytes"
+            ));
+        }
+        Ok(())
     }
 }

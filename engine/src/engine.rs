@@ -1,26 +1,39 @@
 //! The engine: shards, the budget over them, and the SSD tier behind them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
+use crossbeam::queue::SegQueue;
+use crossbeam::sync::{Parker, Unparker};
 use crossbeam::utils::CachePadded;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use smallvec::SmallVec;
 
 use crate::access::{AccessClock, Touch, tick_at};
-use crate::components::Components;
-use crate::config::{EngineConfig, MAX_DATABASES, Settings};
+use crate::admission::Waiters;
+use crate::components::{Clock, Components, MemoryGauge};
+use crate::config::{EngineConfig, Settings};
+use crate::device::Device;
+use crate::device::buffer::BufferGauge;
+use crate::error::EngineError;
 use crate::fetch::Fetched;
 use crate::hash::KeyHasher;
 use crate::index::Cursor;
+use crate::index::entry::Place;
 use crate::index::scan::Position;
 use crate::keys::Keys;
 use crate::shard::keyspace::{KeyInfo, Keyspace};
-use crate::shard::{Shard, ShardCounters};
+use crate::metrics::TierMetrics;
+use crate::shard::Shard;
 use crate::tier::budget::Budget;
+use crate::tier::ceiling::Ceiling;
 use crate::tier::ledger::Ledger;
+use crate::tier::movement::Stay;
+use crate::tier::requests::{Outcome, Request, request};
+use crate::tier::ssd::segment::{Layout, RESERVED_FOR_GC};
+use crate::tier::ssd::segment_header::SEGMENT_HEADER_BYTES;
 use crate::time::UnixMillis;
-use crate::value::Value;
 
 /// How often [`Engine::random_key`] draws a place in the hash space before it looks at every key.
 const RANDOM_KEY_DRAWS: u32 = 100;
@@ -33,8 +46,22 @@ pub struct Engine {
     hasher: KeyHasher,
     shards: Box<[CachePadded<Mutex<Shard>>]>,
     budget: Budget,
+    ceiling: Ceiling,
+    stay: Stay,
+    layout: Layout,
     ledger: Arc<Ledger>,
+    waiters: Waiters,
+    tier_metrics: TierMetrics,
+    buffer_gauge: Arc<BufferGauge>,
     next_keyspace: AtomicU32,
+    /// What clients ask of the background thread.
+    requests: SegQueue<Request>,
+    /// Flushed keyspaces whose records are still claimed.
+    flushed: SegQueue<Box<Keyspace>>,
+    parker: Mutex<Parker>,
+    unparker: Unparker,
+    is_parked: AtomicBool,
+    active_expiry: AtomicBool,
 }
 
 impl Engine {
@@ -180,6 +207,22 @@ impl Engine {
     /// Changes the settings.
     pub fn set_settings(&self, settings: Settings) {
         *self.settings.write() = settings;
+        self.measure();
+        self.wake_background();
+    }
+
+    /// If the key's value is cold, adds it to what `fetched` wants; reads nothing yet.
+    pub fn want(&self, database: usize, key: &[u8], now: UnixMillis, fetched: &mut Fetched) {
+        let (shard, hash) = self.hasher.locate(key);
+        let shard = self.shards[shard].lock();
+        let Some(keyspace) = &shard.databases[database] else { return };
+        if let Some(handle) = keyspace.find(hash, key)
+            && !keyspace.is_expired(handle, now)
+            && let Place::Ssd(location) = keyspace.head(handle).place()
+            && fetched.position(keyspace.id, location).is_none()
+        {
+            fetched.want(&self.ledger, keyspace.id, key, location);
+        }
     }
 
     pub(crate) fn hasher(&self) -> &KeyHasher {
@@ -205,40 +248,220 @@ impl Engine {
 
     pub(crate) fn touch_at(&self, now: UnixMillis) -> Touch {
         let policy = self.settings.read().access_policy();
-        Touch { clock: AccessClock::new(policy, now), tick: tick_at(now), bump_after_ticks: 8 }
-    }
-
-    pub(crate) fn should_promote(&self, _idle_s: u32, _value: &Value) -> bool {
-        self.budget.has_ample_room()
+        Touch {
+            clock: AccessClock::new(policy, now),
+            tick: tick_at(now),
+            bump_after_ticks: self.stay.bump_after_ticks(),
+        }
     }
 
     fn dispose(&self, keyspace: Box<Keyspace>) {
-        keyspace.release_all_records();
+        self.flushed.push(keyspace);
+        self.wake_background();
     }
 
-    /// Builds the engine.
-    pub fn new(config: EngineConfig, components: Components) -> Self {
-        assert!(config.shard_count.is_power_of_two() && config.shard_count <= 1024);
-        assert!((1..=MAX_DATABASES).contains(&config.database_count));
+    /// Builds the engine. Its background work must be run: see [`crate::Background`].
+    ///
+    /// # Errors
+    /// If the configuration makes no sense, or the device is too small for it.
+    pub fn new(config: EngineConfig, components: Components) -> Result<Self, EngineError> {
+        config.check()?;
+        let layout = match &components.device {
+            Some(device) => Layout::over(&**device, config.segment_bytes),
+            None => Layout::NONE,
+        };
+        if components.device.is_some() && (layout.segment_count as usize) < LEAST_SEGMENTS {
+            return Err(EngineError::TierTooSmall {
+                least_bytes: LEAST_SEGMENTS as u64 * config.segment_bytes,
+                segment_bytes: config.segment_bytes,
+            });
+        }
         let shards = (0..config.shard_count).map(|_| CachePadded::new(Mutex::new(Shard::new(config.database_count))));
-        Self {
+        let parker = Parker::new();
+        let engine = Self {
             settings: RwLock::new(config.settings),
             hasher: KeyHasher::new(components.seed, config.shard_count),
             shards: shards.collect(),
             budget: Budget::new(),
-            ledger: Arc::new(Ledger::new(0)),
+            ceiling: Ceiling::default(),
+            stay: Stay::new(),
+            ledger: Arc::new(Ledger::new(layout.segment_count)),
+            layout,
+            waiters: Waiters::default(),
+            tier_metrics: TierMetrics::new(),
+            buffer_gauge: Arc::default(),
             next_keyspace: AtomicU32::new(0),
+            requests: SegQueue::new(),
+            flushed: SegQueue::new(),
+            unparker: parker.unparker().clone(),
+            parker: Mutex::new(parker),
+            is_parked: AtomicBool::new(false),
+            active_expiry: AtomicBool::new(true),
             components,
             config,
+        };
+        engine.measure();
+        Ok(engine)
+    }
+
+    /// Checks every invariant of the index and the ledger; walks over everything.
+    ///
+    /// # Panics
+    /// If one does not hold.
+    pub fn verify(&self) {
+        let shards: Vec<MutexGuard<'_, Shard>> = self.shards.iter().map(|shard| shard.lock()).collect();
+        let claimed: u64 = shards.iter().flat_map(|shard| shard.keyspaces()).map(Keyspace::verify).sum();
+        if self.flushed.is_empty() {
+            // Copies under way are claimed twice until the index has chosen.
+            assert!(self.ledger.live_bytes() >= claimed, "every record of the index is claimed");
         }
     }
 
-    /// Sums of all shards' counters.
-    pub(crate) fn counters(&self) -> ShardCounters {
-        let mut sum = ShardCounters::default();
-        for shard in &self.shards {
-            sum.add(&shard.lock().counters);
+    // ---- requests to the background thread
+
+    /// Moves a key's value to the SSD now, wherever it stands in LRU order. Resolves when it is out of DRAM, to 1, or
+    /// to 0 where there was nothing to move.
+    pub fn demote(&self, database: usize, key: &[u8]) -> Outcome {
+        let (done, outcome) = request();
+        self.request(Request::Demote { database, key: key.into(), done });
+        outcome
+    }
+
+    /// Moves all values to the SSD; resolves when they are out of DRAM, or the SSD is full.
+    pub fn drain(&self) -> Outcome {
+        let (done, outcome) = request();
+        self.request(Request::Drain { done });
+        outcome
+    }
+
+    /// Collects every segment that gains anything; resolves to how many were.
+    pub fn collect_garbage(&self) -> Outcome {
+        let (done, outcome) = request();
+        self.request(Request::Collect { done });
+        outcome
+    }
+
+    /// Turns the background search for expired keys on or off; they are not served either way.
+    pub fn set_active_expiry(&self, is_on: bool) {
+        self.active_expiry.store(is_on, Ordering::Relaxed);
+    }
+
+    pub(crate) fn active_expiry(&self) -> bool {
+        self.active_expiry.load(Ordering::Relaxed)
+    }
+
+    fn request(&self, request: Request) {
+        self.requests.push(request);
+        self.wake_background();
+    }
+
+    pub(crate) fn next_request(&self) -> Option<Request> {
+        self.requests.pop()
+    }
+
+    /// Gives up one flushed keyspace; false where there is none.
+    pub(crate) fn dispose_some(&self) -> bool {
+        let Some(mut keyspace) = self.flushed.pop() else { return false };
+        keyspace.release_all_records();
+        let gone_bytes = keyspace.demotable_bytes() as isize - keyspace.take_growth_bytes();
+        drop(keyspace);
+        self.budget.report_all(&mut -gone_bytes);
+        true
+    }
+
+    pub(crate) fn wake_background(&self) {
+        if self.is_parked.load(Ordering::Relaxed) && self.is_parked.swap(false, Ordering::AcqRel) {
+            self.unparker.unpark();
         }
-        sum
+    }
+
+    /// Called by the background thread only: sleeps until woken, or until `timeout`.
+    pub(crate) fn park_background(&self, timeout: Duration) {
+        self.is_parked.store(true, Ordering::SeqCst);
+        if self.requests.is_empty() && self.flushed.is_empty() {
+            self.parker.lock().park_timeout(timeout);
+        }
+        self.is_parked.store(false, Ordering::Relaxed);
+    }
+
+    // ---- for the rest of the crate
+
+    pub(crate) fn lock_shard(&self, number: usize) -> MutexGuard<'_, Shard> {
+        self.shards[number].lock()
+    }
+
+    pub(crate) fn shard_count(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// Passes the shard's growth on to the budget, if it is worth it.
+    pub(crate) fn report_growth(&self, shard: &mut Shard) {
+        for keyspace in shard.databases.iter_mut().flatten() {
+            shard.unreported_bytes += keyspace.take_growth_bytes();
+        }
+        self.budget.report(&mut shard.unreported_bytes);
+    }
+
+    /// Passes the shard's growth on to the budget, however small.
+    pub(crate) fn report_growth_now(&self, shard: &mut Shard) {
+        self.report_growth(shard);
+        self.budget.report_all(&mut shard.unreported_bytes);
+    }
+
+    pub(crate) fn device(&self) -> Option<&Arc<dyn Device>> {
+        self.components.device.as_ref()
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.components.clock
+    }
+
+    pub(crate) fn memory(&self) -> &dyn MemoryGauge {
+        &*self.components.memory
+    }
+
+    pub(crate) fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// The longest key and value together that fit a segment.
+    pub(crate) fn max_value_bytes(&self) -> usize {
+        // The record's head, expiry, gap and padding are far less than a second header's length.
+        (self.layout.segment_bytes as usize).saturating_sub(4 * SEGMENT_HEADER_BYTES) / 8 * 7
+    }
+
+    pub(crate) fn tier_id(&self) -> u64 {
+        self.components.seed[0] ^ self.components.seed[3]
+    }
+
+    pub(crate) fn seed(&self) -> u64 {
+        self.components.seed[1]
+    }
+
+    pub(crate) fn ceiling(&self) -> &Ceiling {
+        &self.ceiling
+    }
+
+    pub(crate) fn stay(&self) -> &Stay {
+        &self.stay
+    }
+
+    pub(crate) fn waiters(&self) -> &Waiters {
+        &self.waiters
+    }
+
+    pub(crate) fn tier_metrics(&self) -> &TierMetrics {
+        &self.tier_metrics
+    }
+
+    pub(crate) fn buffer_gauge(&self) -> Arc<BufferGauge> {
+        Arc::clone(&self.buffer_gauge)
+    }
+
+    pub(crate) fn reads_in_flight_changed(&self, by: i64) {
+        self.tier_metrics.reads_in_flight_changed(by);
     }
 }
+
+/// A log of fewer segments cannot be written, collected and read at once.
+const LEAST_SEGMENTS: usize = RESERVED_FOR_GC + 6;

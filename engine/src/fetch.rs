@@ -27,7 +27,7 @@ pub(crate) struct Wanted {
     pub(crate) keyspace: KeyspaceId,
     pub(crate) key: Box<[u8]>,
     pub(crate) location: Location,
-    pin: Pin,
+    _pin: Pin,
 }
 
 struct Pin {
@@ -80,7 +80,7 @@ impl Fetched {
         }
         ledger.pin(location);
         let pin = Pin { ledger: Arc::clone(ledger), location };
-        self.wanted.push(Wanted { keyspace, key: key.into(), location, pin });
+        self.wanted.push(Wanted { keyspace, key: key.into(), location, _pin: pin });
     }
 
     pub(crate) fn take_wanted(&mut self) -> Vec<Wanted> {

@@ -173,7 +173,7 @@ impl<'a> Keys<'a> {
                 };
                 self.counters.hits_ssd += 1;
                 self.counters.keyspace_hits += 1;
-                if self.engine.should_promote(self.idle_seconds(found), self.fetched.value(at)) {
+                if self.engine.should_promote(self.idle_seconds(found)) {
                     let number = self.promote(found, at);
                     self.note_access(found);
                     let keyspace = self.keyspace(found.shard).expect("a key was found in it");

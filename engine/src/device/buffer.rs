@@ -1,12 +1,13 @@
 //! Buffers for direct I/O, and the pool that keeps them from being allocated per request.
 //!
-//! An [`AlignedBuffer`] owns memory at a 4096-byte boundary, as O_DIRECT wants it on every device. It is always
-//! initialised: it starts zeroed, and the kernel only ever writes into it.
+//! An [`AlignedBuffer`] owns memory at a 4096-byte boundary, as O_DIRECT wants it on every device. It is
+//! always initialised: it starts zeroed, and the kernel only ever writes into it.
 //!
 //! **Invariant:** `len <= capacity`, and the capacity is a multiple of 4096.
 //!
-//! **Invariant:** a [`BufferGauge`] equals the sum of the capacities of all live buffers that were made with it, so the
-//! memory ceiling can count buffers wherever they are: idle in a pool, with the kernel, or with a reader.
+//! **Invariant:** a [`BufferGauge`] equals the sum of the capacities of all live buffers that were made with
+//! it, so the memory ceiling can count buffers wherever they are: idle in a pool, with the kernel, or with a
+//! reader.
 
 // Aligned memory cannot be had from a Vec: its deallocation would use the element type's alignment.
 #![allow(unsafe_code)]
@@ -23,10 +24,12 @@ use super::MAX_BLOCK_BYTES;
 /// Address and capacity of every buffer are multiples of this, in bytes.
 pub const BUFFER_ALIGN_BYTES: usize = MAX_BLOCK_BYTES;
 
-/// The largest capacity that a pool keeps, in bytes. Bigger buffers are rare (a big value) and go back to the allocator.
+/// The largest capacity that a pool keeps, in bytes. Bigger buffers are rare (a big value) and go back to the
+/// allocator.
 pub const MAX_POOLED_BUFFER_BYTES: usize = 1 << 20;
 
-/// How many bytes a pool keeps idle unless it is told otherwise: some 2000 reads of 4 KiB, or eight write buffers.
+/// How many bytes a pool keeps idle unless it is told otherwise: some 2000 reads of 4 KiB, or eight write
+/// buffers.
 pub const DEFAULT_IDLE_LIMIT_BYTES: usize = 8 << 20;
 
 /// Capacities are powers of two: 4 KiB, 8 KiB, ..., 1 MiB.
@@ -71,7 +74,8 @@ impl AlignedBuffer {
     ///
     /// # Panics
     ///
-    /// When the length exceeds `isize::MAX` minus the alignment. Aborts when there is no memory, as every allocation.
+    /// When the length exceeds `isize::MAX` minus the alignment. Aborts when there is no memory, as every
+    /// allocation.
     pub fn zeroed(len_bytes: usize) -> Self {
         Self::allocate(len_bytes, len_bytes.next_multiple_of(BUFFER_ALIGN_BYTES), None)
     }
@@ -111,8 +115,8 @@ impl AlignedBuffer {
         self.len = len_bytes;
     }
 
-    /// Where the kernel reads from or writes to. Valid for `capacity` bytes as long as the buffer lives, also while the
-    /// buffer itself is moved.
+    /// Where the kernel reads from or writes to. Valid for `capacity` bytes as long as the buffer lives, also
+    /// while the buffer itself is moved.
     pub(crate) fn as_mut_ptr(&mut self) -> *mut u8 {
         self.pointer.as_ptr()
     }
@@ -128,8 +132,8 @@ impl Deref for AlignedBuffer {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        // SAFETY: the pointer is valid for `capacity` initialised bytes (or dangling and aligned with len 0), len is at
-        // most the capacity, and `&self` keeps everybody from writing.
+        // SAFETY: the pointer is valid for `capacity` initialised bytes (or dangling and aligned with len 0),
+        // len is at most the capacity, and `&self` keeps everybody from writing.
         unsafe { std::slice::from_raw_parts(self.pointer.as_ptr(), self.len) }
     }
 }
@@ -165,7 +169,8 @@ impl fmt::Debug for AlignedBuffer {
     }
 }
 
-/// Idle buffers of one thread, by size class. Taking one that is there costs a pop; only a miss calls the allocator.
+/// Idle buffers of one thread, by size class. Taking one that is there costs a pop; only a miss calls the
+/// allocator.
 #[derive(Debug)]
 pub struct BufferPool {
     /// `classes[n]` holds buffers of `4096 << n` bytes.
@@ -181,8 +186,8 @@ impl BufferPool {
         Self { classes: Default::default(), pooled_bytes: 0, idle_limit_bytes, gauge }
     }
 
-    /// A buffer of `len_bytes`, with arbitrary contents from former uses. The pool does not bound how many are taken:
-    /// the depths of the queues do.
+    /// A buffer of `len_bytes`, with arbitrary contents from former uses. The pool does not bound how many
+    /// are taken: the depths of the queues do.
     pub fn take(&mut self, len_bytes: usize) -> AlignedBuffer {
         let Some(class) = class_for(len_bytes) else {
             let capacity = len_bytes.next_multiple_of(BUFFER_ALIGN_BYTES);
@@ -201,8 +206,8 @@ impl BufferPool {
         }
     }
 
-    /// Takes a buffer back for the next use, or frees it when the pool is full or does not keep its size. A buffer of
-    /// another thread's pool is welcome.
+    /// Takes a buffer back for the next use, or frees it when the pool is full or does not keep its size. A
+    /// buffer of another thread's pool is welcome.
     pub fn give_back(&mut self, buffer: AlignedBuffer) {
         let capacity = buffer.capacity();
         let kept = class_for(capacity)

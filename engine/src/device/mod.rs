@@ -1,28 +1,44 @@
-//! Storage as the engine sees it: a few preallocated files, read and written in blocks through per-thread queues.
+//! Storage as the engine sees it: a few preallocated files, read and written in blocks through per-thread
+//! queues.
 //!
-//! [`Device`] is shared by all threads; each thread opens a [`DeviceQueue`] of its own and moves buffers through it by
-//! ownership, so nobody can touch a buffer while the kernel does. Implementations: `uring` (production: O_DIRECT and
-//! io_uring), `memory` (tests and simulation), `fault` (a wrapper over any device that makes things go wrong).
+//! [`Device`] is shared by all threads; each thread opens a [`DeviceQueue`] of its own and moves buffers
+//! through it by ownership, so nobody can touch a buffer while the kernel does. Implementations: `uring`
+//! (production: O_DIRECT and io_uring), `memory` (tests and simulation), `fault` (a wrapper over any device
+//! that makes things go wrong).
 //!
-//! **Invariant:** every request that was accepted ends in exactly one [`Completion`], which carries its buffer back.
+//! **Invariant:** every request that was accepted ends in exactly one [`Completion`], which carries its
+//! buffer back.
 //!
 //! **Invariant:** at most `depth` requests are in flight in one queue.
 //!
-//! What is assumed of the storage underneath: a write of one block ([`Device::block_bytes`]) is atomic over a power
-//! failure, a longer one may be torn between any two blocks, and writes may become durable in any order until a sync
-//! that was started after their completions has completed. What a device says about bytes is not believed by the
-//! layers above: they verify checksums on every read. Retrying, counting and deciding what an error means is theirs too.
+//! What is assumed of the storage underneath: a write of one block ([`Device::block_bytes`]) is atomic over a
+//! power failure, a longer one may be torn between any two blocks, and writes may become durable in any order
+//! until a sync that was started after their completions has completed. What a device says about bytes is not
+//! believed by the layers above: they verify checksums on every read. Retrying, counting and deciding what an
+//! error means is theirs too.
 
 pub mod buffer;
+#[cfg(test)]
+mod contract;
+mod crash;
+pub mod fault;
+mod fault_queue;
+mod file;
+pub mod image;
+pub mod memory;
+pub mod uring;
 
 use std::fmt;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
+pub use file::TierFile;
+
 use buffer::AlignedBuffer;
 
-/// The smallest block any device has, and the unit in which the engine counts what a record occupies, in bytes.
+/// The smallest block any device has, and the unit in which the engine counts what a record occupies, in
+/// bytes.
 pub const SECTOR_BYTES: usize = 512;
 
 /// The largest block a device may have, in bytes. Buffers are aligned to it, so that they fit every device.
@@ -36,10 +52,11 @@ pub const MAX_REQUEST_BYTES: usize = 1 << 30;
 
 /// Block storage made of one or more files of fixed capacity.
 ///
-/// Offsets and lengths of every request are multiples of [`Device::block_bytes`]. Contents that were never written
-/// read as zeros or as what a former run left there.
+/// Offsets and lengths of every request are multiples of [`Device::block_bytes`]. Contents that were never
+/// written read as zeros or as what a former run left there.
 pub trait Device: Send + Sync {
-    /// The unit of every offset and length, in bytes: a power of two from [`SECTOR_BYTES`] to [`MAX_BLOCK_BYTES`].
+    /// The unit of every offset and length, in bytes: a power of two from [`SECTOR_BYTES`] to
+    /// [`MAX_BLOCK_BYTES`].
     fn block_bytes(&self) -> usize;
 
     /// How many files there are, at least one. Requests name them `0..file_count`.
@@ -52,43 +69,49 @@ pub trait Device: Send + Sync {
     /// When there is no such file.
     fn capacity_bytes(&self, file: u16) -> u64;
 
-    /// Opens a queue that holds up to `depth` requests. Call it on the thread that will use the queue: a queue is
-    /// not `Send`, because the kernel accepts work for its ring from one thread only.
+    /// Opens a queue that holds up to `depth` requests. Call it on the thread that will use the queue: a
+    /// queue is not `Send`, because the kernel accepts work for its ring from one thread only.
     ///
     /// # Errors
     ///
-    /// What the kernel says when it makes no ring (too little lockable memory, too many open files, no io_uring).
+    /// What the kernel says when it makes no ring (too little lockable memory, too many open files, no
+    /// io_uring).
     ///
     /// # Panics
     ///
     /// When `depth` is zero or above [`MAX_QUEUE_DEPTH`].
     fn open_queue(&self, depth: usize) -> io::Result<Box<dyn DeviceQueue>>;
 
-    /// Makes every write to `file` durable whose completion was delivered before the call. Blocks until it is done.
+    /// Makes every write to `file` durable whose completion was delivered before the call. Blocks until it is
+    /// done.
     ///
     /// # Errors
     ///
-    /// After an error nothing may be assumed of the writes since the last successful sync: a second attempt can report
-    /// success although pages were lost (<https://www.usenix.org/conference/atc20/presentation/rebello>).
+    /// After an error nothing may be assumed of the writes since the last successful sync: a second attempt
+    /// can report success although pages were lost
+    /// (<https://www.usenix.org/conference/atc20/presentation/rebello>).
     fn sync(&self, file: u16) -> io::Result<()>;
 }
 
 /// A submission and completion queue of one thread.
 ///
 /// Requests are queued by `submit_*`, handed over by [`flush`](DeviceQueue::flush) and come back from
-/// [`poll`](DeviceQueue::poll) in any order. Dropping a queue waits for the work in flight and discards its results.
+/// [`poll`](DeviceQueue::poll) in any order. Dropping a queue waits for the work in flight and discards its
+/// results.
 ///
 /// # Panics
 ///
-/// The `submit_*` calls panic on a request that can only be a mistake in the program: a file that does not exist, an
-/// offset or a length that is no multiple of the block, an empty buffer, more than [`MAX_REQUEST_BYTES`], or a range
-/// beyond the file's capacity.
+/// The `submit_*` calls panic on a request that can only be a mistake in the program: a file that does not
+/// exist, an offset or a length that is no multiple of the block, an empty buffer, more than
+/// [`MAX_REQUEST_BYTES`], or a range beyond the file's capacity.
 pub trait DeviceQueue {
-    /// Queues a read of `buffer.len()` bytes at `offset_bytes` of `file` into `buffer`. No system call, no allocation.
+    /// Queues a read of `buffer.len()` bytes at `offset_bytes` of `file` into `buffer`. No system call, no
+    /// allocation.
     ///
     /// # Errors
     ///
-    /// [`QueueFull`], with the buffer, when as many requests as the queue is deep are in flight: poll, then try again.
+    /// [`QueueFull`], with the buffer, when as many requests as the queue is deep are in flight: poll, then
+    /// try again.
     fn submit_read(
         &mut self,
         token: u64,
@@ -112,8 +135,8 @@ pub trait DeviceQueue {
         buffer: AlignedBuffer,
     ) -> Result<(), QueueFull>;
 
-    /// Queues a sync of `file`: makes every write durable whose completion was delivered before this call. It completes
-    /// with zero bytes and an empty buffer; what an error means is said at [`Device::sync`].
+    /// Queues a sync of `file`: makes every write durable whose completion was delivered before this call. It
+    /// completes with zero bytes and an empty buffer; what an error means is said at [`Device::sync`].
     ///
     /// # Errors
     ///
@@ -124,24 +147,25 @@ pub trait DeviceQueue {
     ///
     /// # Errors
     ///
-    /// `WouldBlock` when the kernel is out of resources for the moment: the requests stay queued, and the next `flush`
-    /// or `wait` tries again. Other errors are permanent.
+    /// `WouldBlock` when the kernel is out of resources for the moment: the requests stay queued, and the
+    /// next `flush` or `wait` tries again. Other errors are permanent.
     fn flush(&mut self) -> io::Result<()>;
 
-    /// Appends the finished requests to `completions` and returns how many there were. Never blocks. It is this call
-    /// that lets the kernel finish completions on this thread, so an event on the eventfd must be followed by it.
+    /// Appends the finished requests to `completions` and returns how many there were. Never blocks. It is
+    /// this call that lets the kernel finish completions on this thread, so an event on the eventfd must be
+    /// followed by it.
     fn poll(&mut self, completions: &mut Vec<Completion>) -> usize;
 
-    /// Flushes, then blocks until a completion can be polled or `timeout` has passed, whichever is first; returns at once
-    /// when nothing is in flight. May return early: only `poll` says what there is.
+    /// Flushes, then blocks until a completion can be polled or `timeout` has passed, whichever is first;
+    /// returns at once when nothing is in flight. May return early: only `poll` says what there is.
     ///
     /// # Errors
     ///
     /// As [`flush`](DeviceQueue::flush).
     fn wait(&mut self, timeout: Duration) -> io::Result<()>;
 
-    /// Has `eventfd` signalled whenever there is something to poll, so that a reactor can park on it. The queue keeps a
-    /// reference of its own where it needs one; a second call replaces the first.
+    /// Has `eventfd` signalled whenever there is something to poll, so that a reactor can park on it. The
+    /// queue keeps a reference of its own where it needs one; a second call replaces the first.
     ///
     /// # Errors
     ///
@@ -160,10 +184,11 @@ pub trait DeviceQueue {
 pub struct Completion {
     /// What the caller gave when it submitted the request.
     pub token: u64,
-    /// How many bytes were read or written, which may be fewer than asked for (a short read or write is not retried
-    /// here), or what went wrong.
+    /// How many bytes were read or written, which may be fewer than asked for (a short read or write is not
+    /// retried here), or what went wrong.
     pub result: io::Result<usize>,
-    /// The request's buffer, its length unchanged. After a failed or short read the rest of it has arbitrary contents.
+    /// The request's buffer, its length unchanged. After a failed or short read the rest of it has arbitrary
+    /// contents.
     pub buffer: AlignedBuffer,
 }
 

@@ -123,6 +123,20 @@ impl Keyspace {
         self.residents.allocated_bytes()
     }
 
+    /// DRAM that demotion can free, as [`Self::take_growth_bytes`] counts it.
+    pub(crate) fn demotable_bytes(&self) -> usize {
+        self.value_bytes + self.residents.len() * size_of::<Resident>()
+    }
+
+    /// Heap memory of the values that the SSD has too, in bytes.
+    pub(crate) fn clean_bytes(&self) -> usize {
+        self.residents
+            .iter()
+            .filter(|resident| matches!(resident.copy(), SsdCopy::Clean(_)))
+            .map(|resident| resident.value.heap_bytes())
+            .sum()
+    }
+
     /// By how much the DRAM that demotion can free has changed since the last call, in bytes.
     pub(crate) fn take_growth_bytes(&mut self) -> isize {
         std::mem::take(&mut self.growth_bytes)
@@ -161,6 +175,16 @@ impl Keyspace {
 
     pub(crate) fn resident_if_any(&self, number: u32) -> Option<&Resident> {
         self.residents.slot(number)
+    }
+
+    /// What dropping this resident gives back, in bytes.
+    pub(crate) fn resident_cost_bytes(&self, number: u32) -> usize {
+        self.residents.get(number).value.heap_bytes() + size_of::<Resident>()
+    }
+
+    /// Puts a resident at the recent end of the LRU list although nobody used it.
+    pub(crate) fn move_to_warm_end(&mut self, number: u32) {
+        self.residents.move_to_warm_end(number);
     }
 
     pub(crate) fn oldest_resident(&self) -> Option<u32> {
@@ -348,12 +372,22 @@ impl Keyspace {
 
     // ---- movements between the tiers
 
-    /// Notes that a record of this resident is being written to `location`, whose bytes the ledger counts
-    /// already.
-    pub(crate) fn start_writing(&mut self, number: u32, location: Location) {
+    /// Notes that this dirty resident was copied to be written, under a ticket.
+    pub(crate) fn start_preparing(&mut self, number: u32, ticket: u64) {
         let resident = self.residents.get_mut(number);
         assert_eq!(resident.copy(), SsdCopy::None, "only a dirty value is written");
-        resident.set_copy(SsdCopy::Writing(location));
+        resident.set_copy(SsdCopy::Preparing(ticket));
+    }
+
+    /// The copy made under `ticket` has been given a location, whose bytes the ledger counts already, or none.
+    /// False if the value has changed since: then the location is not the value's.
+    pub(crate) fn finish_preparing(&mut self, number: u32, ticket: u64, location: Option<Location>) -> bool {
+        let is_current = self.residents.slot(number).is_some_and(|r| r.copy() == SsdCopy::Preparing(ticket));
+        if is_current {
+            let copy = location.map_or(SsdCopy::None, SsdCopy::Writing);
+            self.residents.get_mut(number).set_copy(copy);
+        }
+        is_current
     }
 
     /// The write to `location` is over. If the resident still waits for it, it is clean now, or dirty again
@@ -472,27 +506,32 @@ impl Keyspace {
                 Place::Ssd(location) => self.ledger.release(location),
                 Place::Dram(number) => match self.residents.get(number).copy() {
                     SsdCopy::Clean(location) | SsdCopy::Writing(location) => self.ledger.release(location),
-                    SsdCopy::None => {}
+                    SsdCopy::None | SsdCopy::Preparing(_) => {}
                 },
             }
         }
     }
 
-    /// Checks the invariants above; for tests.
-    #[cfg(any(test, feature = "verify"))]
-    pub(crate) fn verify(&self) {
-        let (mut residents, mut value_bytes, mut with_expiry) = (0, 0, 0);
+    /// Checks the invariants above; returns how many bytes of records the keyspace claims.
+    pub(crate) fn verify(&self) -> u64 {
+        let (mut residents, mut value_bytes, mut with_expiry, mut claimed) = (0, 0, 0, 0);
         for handle in self.table.handles() {
             let head = self.entries.head(handle);
             with_expiry += usize::from(head.has_expiry());
-            if let Place::Dram(number) = head.place() {
-                let resident = self.residents.get(number);
-                assert_eq!(resident.entry(), handle);
-                assert_eq!(resident.value.value_type(), head.value_type());
-                assert_eq!(resident.value.encoding(), head.encoding());
-                assert_eq!(clamp_length(resident.value.length()), head.value_length());
-                residents += 1;
-                value_bytes += resident.value.heap_bytes();
+            match head.place() {
+                Place::Ssd(location) => claimed += location.length_bytes(),
+                Place::Dram(number) => {
+                    let resident = self.residents.get(number);
+                    assert_eq!(resident.entry(), handle);
+                    assert_eq!(resident.value.value_type(), head.value_type());
+                    assert_eq!(resident.value.encoding(), head.encoding());
+                    assert_eq!(clamp_length(resident.value.length()), head.value_length());
+                    residents += 1;
+                    value_bytes += resident.value.heap_bytes();
+                    if let SsdCopy::Clean(location) | SsdCopy::Writing(location) = resident.copy() {
+                        claimed += location.length_bytes();
+                    }
+                }
             }
             let key = self.entries.key(handle);
             assert_eq!(self.find(self.hasher.table_hash(key), key), Some(handle));
@@ -500,6 +539,7 @@ impl Keyspace {
         assert_eq!(residents, self.residents.len());
         assert_eq!(value_bytes, self.value_bytes);
         assert_eq!(with_expiry, self.keys_with_expiry);
+        claimed
     }
 
     fn install(&mut self, handle: Handle, value: Value, copy: SsdCopy, tick: u32) {
@@ -537,8 +577,9 @@ impl Keyspace {
 
     fn discard_ssd_copy(&mut self, number: u32) {
         let resident = self.residents.get_mut(number);
-        if let SsdCopy::Writing(location) | SsdCopy::Clean(location) = resident.copy() {
-            resident.set_copy(SsdCopy::None);
+        let copy = resident.copy();
+        resident.set_copy(SsdCopy::None);
+        if let SsdCopy::Writing(location) | SsdCopy::Clean(location) = copy {
             self.ledger.release(location);
         }
     }

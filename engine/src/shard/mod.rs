@@ -7,7 +7,7 @@
 
 pub(crate) mod keyspace;
 
-use keyspace::Keyspace;
+use keyspace::{Keyspace, KeyspaceId};
 
 /// What happened to the keys of one shard, as counters since the start or the last `CONFIG RESETSTAT`.
 #[derive(Clone, Copy, Default, Debug)]
@@ -53,6 +53,11 @@ impl Shard {
             counters: ShardCounters::default(),
             unreported_bytes: 0,
         }
+    }
+
+    /// The keyspace of this id, unless it was flushed. Databases are few.
+    pub(crate) fn keyspace_by_id(&mut self, id: KeyspaceId) -> Option<&mut Keyspace> {
+        self.databases.iter_mut().flatten().find(|keyspace| keyspace.id == id).map(AsMut::as_mut)
     }
 
     pub(crate) fn keyspaces(&self) -> impl Iterator<Item = &Keyspace> {

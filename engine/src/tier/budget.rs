@@ -40,6 +40,11 @@ impl Budget {
         }
     }
 
+    /// Takes over a shard's growth, however small.
+    pub(crate) fn report_all(&self, unreported_bytes: &mut isize) {
+        self.used_bytes.fetch_add(std::mem::take(unreported_bytes), Ordering::Relaxed);
+    }
+
     pub(crate) fn used_bytes(&self) -> usize {
         self.used_bytes.load(Ordering::Relaxed).max(0) as usize
     }
@@ -73,6 +78,11 @@ impl Budget {
         } else {
             Pressure::None
         }
+    }
+
+    /// Whether demotion has something to do.
+    pub(crate) fn is_short(&self) -> bool {
+        self.used_bytes() > self.low_watermark_bytes()
     }
 
     /// Whether there is so much room that every value read may as well stay.

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 
 use crate::index::Location;
 use crate::shard::keyspace::KeyspaceId;
+use crate::tier::ssd::record::RecordSalt;
 
 /// The name under which the index knows a record that was written under another one.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,6 +28,8 @@ pub(crate) struct Alias {
 struct SegmentUse {
     live_bytes: AtomicU32,
     pins: AtomicU32,
+    /// What the checksums of the segment's records were salted with.
+    salt: AtomicU32,
 }
 
 /// Live bytes and pins of all segments, and aliases of renamed records.
@@ -76,6 +79,17 @@ impl Ledger {
     /// How many records the index refers to.
     pub(crate) fn live_records(&self) -> u64 {
         self.live_records.load(Ordering::Relaxed)
+    }
+
+    /// A new life of the segment begins: its records are salted with this.
+    pub(crate) fn set_salt(&self, segment: u32, salt: RecordSalt) {
+        self.segments[segment as usize].salt.store(salt.0, Ordering::Release);
+    }
+
+    /// What the segment's records are salted with. The caller has the segment pinned, or is the one who frees
+    /// it.
+    pub(crate) fn salt(&self, segment: u32) -> RecordSalt {
+        RecordSalt(self.segments[segment as usize].salt.load(Ordering::Acquire))
     }
 
     /// Keeps the location's segment from being reused. The caller holds the lock of the shard that it took the

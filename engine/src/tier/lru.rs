@@ -23,6 +23,8 @@ pub(crate) const TICKS_PER_SECOND: u64 = 64;
 pub(crate) enum SsdCopy {
     /// Nothing, or something older.
     None,
+    /// Nothing yet: the value was copied to be written, under this ticket. Any change of the value ends it.
+    Preparing(u64),
     /// A record of this value is on its way to this location.
     Writing(Location),
     /// This record is the value: the DRAM copy can be dropped at no cost.
@@ -35,7 +37,8 @@ impl SsdCopy {
         match bits >> STATE_SHIFT {
             0 => Self::None,
             1 => Self::Writing(location()),
-            _ => Self::Clean(location()),
+            2 => Self::Clean(location()),
+            _ => Self::Preparing(bits & ((1 << STATE_SHIFT) - 1)),
         }
     }
 
@@ -44,6 +47,7 @@ impl SsdCopy {
             Self::None => 0,
             Self::Writing(location) => 1 << STATE_SHIFT | location.bits(),
             Self::Clean(location) => 2 << STATE_SHIFT | location.bits(),
+            Self::Preparing(ticket) => 3 << STATE_SHIFT | ticket,
         }
     }
 }
@@ -178,6 +182,11 @@ impl Residents {
             return;
         }
         resident.touched_tick = tick;
+        self.move_to_warm_end(number);
+    }
+
+    /// Puts a resident at the recent end without an access.
+    pub(crate) fn move_to_warm_end(&mut self, number: u32) {
         if self.newest != number {
             self.unlink(number);
             self.link_newest(number);

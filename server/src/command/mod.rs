@@ -8,6 +8,10 @@
 //!
 //! **Invariant:** no handler knows which tier a value was on: `?` hands [`Cold`] up to the dispatcher.
 
+pub mod arguments;
+#[cfg(test)]
+pub(crate) mod fixture;
+
 use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
@@ -203,7 +207,8 @@ impl Failure {
     /// Arguments that make no sense together.
     pub const SYNTAX: Self = Self::Error(Cow::Borrowed("ERR syntax error"));
     /// An argument that is no 64-bit integer.
-    pub const NOT_AN_INTEGER: Self = Self::Error(Cow::Borrowed("ERR value is not an integer or out of range"));
+    pub const NOT_AN_INTEGER: Self =
+        Self::Error(Cow::Borrowed("ERR value is not an integer or out of range"));
     /// An argument that is no number.
     pub const NOT_A_FLOAT: Self = Self::Error(Cow::Borrowed("ERR value is not a valid float"));
     /// A key that must be there is not.

@@ -1,0 +1,249 @@
+//! The background thread's work, one bounded step at a time.
+//!
+//! Each step: keep the ceiling, deal with finished I/O, answer requests, demote what is over the watermark, collect
+//! garbage, expire keys, give back what was flushed. A production server calls [`Background::run`] on a thread of
+//! its own; a simulation calls [`Background::step`] whenever its seed says so.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::engine::Engine;
+use crate::tier::demotion::{Demoter, Reach};
+use crate::tier::requests::{Done, Request};
+use crate::tier::ssd::writer::Refusal;
+use crate::tier::work::Work;
+use crate::tier::{budget::Pressure, gc};
+
+/// Shards that one step demotes from.
+const SHARDS_PER_STEP: usize = 16;
+/// Bytes demoted from one shard before it is another's turn.
+const BYTES_PER_SHARD: usize = 64 << 10;
+/// Requests of clients answered in one step.
+const REQUESTS_PER_STEP: usize = 64;
+/// Index segments looked at for expired keys in one step.
+const EXPIRY_SEGMENTS_PER_STEP: usize = 16;
+/// A pass over all shards for expired keys starts this long after the one before began, in microseconds.
+const EXPIRY_PASS_US: u64 = 100_000;
+/// Keys deleted in one step where both tiers are full.
+const EVICTIONS_PER_STEP: usize = 256;
+/// How long the thread sleeps when there is nothing to do.
+const IDLE_SLEEP: Duration = Duration::from_millis(20);
+/// How long it waits for I/O in flight.
+const BUSY_WAIT: Duration = Duration::from_micros(500);
+
+/// The state of the background work. Belongs to the thread that made it.
+pub struct Background {
+    engine: Arc<Engine>,
+    work: Option<Work>,
+    demoter: Demoter,
+    /// The next shard to demote from.
+    next_shard: usize,
+    /// Requests whose key is being written already.
+    retried: VecDeque<(usize, Box<[u8]>, Done)>,
+    drain: Option<Drain>,
+    /// Whether the policy found something to delete when the SSD was full last.
+    may_evict: bool,
+    expiry: ExpiryPass,
+}
+
+/// A `TIER DRAIN` under way.
+struct Drain {
+    done: Done,
+    /// Shards found without a demotable value in a row.
+    empty_shards: usize,
+    counted: u64,
+}
+
+#[derive(Default)]
+struct ExpiryPass {
+    shard: usize,
+    database: usize,
+    segment: usize,
+    next_start_us: u64,
+}
+
+impl Background {
+    /// The background work of `engine`, for the calling thread. There must be one only.
+    ///
+    /// # Errors
+    /// If the device cannot open another queue.
+    pub fn new(engine: Arc<Engine>) -> std::io::Result<Self> {
+        Ok(Self {
+            work: Work::new(Arc::clone(&engine))?,
+            demoter: Demoter::new(Arc::clone(&engine)),
+            next_shard: 0,
+            retried: VecDeque::new(),
+            drain: None,
+            may_evict: true,
+            expiry: ExpiryPass::default(),
+            engine,
+        })
+    }
+
+    /// Steps until `stop` is set, sleeping when there is nothing to do.
+    pub fn run(mut self, stop: &AtomicBool) {
+        while !stop.load(Ordering::Acquire) {
+            if !self.step() {
+                self.sleep();
+            }
+        }
+    }
+
+    /// One bounded piece of work; true if there was some, so that another step may find more.
+    pub fn step(&mut self) -> bool {
+        let mut busy = false;
+        self.engine.keep_ceiling();
+        if let Some(mut work) = self.work.take() {
+            busy |= work.complete() > 0;
+            busy |= self.answer_requests(&mut work);
+            busy |= self.demote(&mut work);
+            busy |= gc::step(&mut work);
+            work.write_out();
+            let is_full = work.collector.is_stuck() && !self.may_evict;
+            self.engine.waiters().set_ssd_is_full(is_full);
+            self.work = Some(work);
+        } else {
+            // Without an SSD tier, demoting moves nothing.
+            while self.engine.next_request().is_some() {}
+        }
+        busy |= self.expire();
+        busy |= self.engine.dispose_some();
+        if self.engine.budget().pressure() != Pressure::Full {
+            self.engine.waiters().wake_all();
+        }
+        busy
+    }
+
+    fn sleep(&mut self) {
+        match &mut self.work {
+            Some(work) if !work.is_idle() => work.wait(BUSY_WAIT),
+            _ => self.engine.park_background(IDLE_SLEEP),
+        }
+    }
+
+    fn answer_requests(&mut self, work: &mut Work) -> bool {
+        let now = self.engine.clock().now();
+        let mut answered = 0;
+        for _ in 0..self.retried.len() {
+            let Some((database, key, done)) = self.retried.pop_front() else { break };
+            if let Err(done) = self.demoter.demote_key(work, database, &key, done, now) {
+                self.retried.push_back((database, key, done));
+            }
+        }
+        while answered < REQUESTS_PER_STEP
+            && let Some(request) = self.engine.next_request()
+        {
+            answered += 1;
+            match request {
+                Request::Demote { database, key, done } => {
+                    if let Err(done) = self.demoter.demote_key(work, database, &key, done, now) {
+                        self.retried.push_back((database, key, done));
+                    }
+                }
+                Request::Drain { done } => self.drain = Some(Drain { done, empty_shards: 0, counted: 0 }),
+                Request::Collect { done } => work.collector.request(done),
+            }
+        }
+        answered > 0
+    }
+
+    /// Demotes what is over the watermark, or everything where that was asked for.
+    fn demote(&mut self, work: &mut Work) -> bool {
+        if work.is_paused() {
+            return false;
+        }
+        let budget = self.engine.budget();
+        let (used, high, low) = (budget.used_bytes(), budget.high_watermark_bytes(), budget.low_watermark_bytes());
+        let mut wanted = if used > high { used.saturating_sub(low).saturating_sub(work.writing_bytes) } else { 0 };
+        let draining = self.drain.is_some();
+        if wanted == 0 && !draining {
+            return false;
+        }
+        let reach =
+            if draining || budget.pressure() == Pressure::Full { Reach::Anything } else { Reach::ColdEnd };
+        let now = self.engine.clock().now();
+        let shard_count = self.engine.shard_count();
+        let mut did_something = false;
+        for _ in 0..SHARDS_PER_STEP {
+            if wanted == 0 && !draining {
+                break;
+            }
+            let limit = if draining { BYTES_PER_SHARD } else { wanted.min(BYTES_PER_SHARD) };
+            let batch = self.demoter.demote_from_shard(work, self.next_shard, limit, reach, now);
+            let moved = batch.freed_bytes + batch.writing_bytes;
+            wanted = wanted.saturating_sub(moved);
+            did_something |= moved > 0;
+            match batch.refusal {
+                Some(Refusal::Busy) => break,
+                Some(Refusal::NoSpace) => {
+                    self.ssd_is_short(work);
+                    break;
+                }
+                Some(Refusal::TooLong) | None => {}
+            }
+            if let Some(drain) = &mut self.drain {
+                drain.empty_shards = if moved > 0 { 0 } else { drain.empty_shards + 1 };
+            }
+            self.next_shard = (self.next_shard + 1) % shard_count;
+        }
+        self.finish_drain(work, shard_count);
+        did_something
+    }
+
+    /// A drain is over when no shard has anything to demote and all writes are done, or the SSD is full.
+    fn finish_drain(&mut self, work: &Work, shard_count: usize) {
+        let Some(drain) = &mut self.drain else { return };
+        if (drain.empty_shards > shard_count && work.is_idle()) || work.collector.is_stuck() {
+            drain.done.add(drain.counted);
+            self.drain = None;
+        }
+    }
+
+    /// No free segment: gc is at work, or both tiers are full and the policy decides.
+    fn ssd_is_short(&mut self, work: &Work) {
+        if work.collector.is_stuck() {
+            self.may_evict = (0..EVICTIONS_PER_STEP).all(|_| self.engine.evict_one());
+        }
+    }
+
+    fn expire(&mut self) -> bool {
+        let pass = &mut self.expiry;
+        let now_us = self.engine.clock().monotonic_us();
+        if pass.shard == 0 && pass.database == 0 && pass.segment == 0 {
+            if now_us < pass.next_start_us || !self.engine.active_expiry() {
+                return false;
+            }
+            pass.next_start_us = now_us + EXPIRY_PASS_US;
+        }
+        let now = self.engine.clock().now();
+        let mut expired = 0;
+        let mut shard = self.engine.lock_shard(pass.shard);
+        let database_count = shard.databases.len();
+        let next = match shard.databases[pass.database].as_deref_mut() {
+            Some(keyspace) if keyspace.keys_with_expiry() > 0 => {
+                keyspace.expire_segments(pass.segment, EXPIRY_SEGMENTS_PER_STEP, now, |_| expired += 1)
+            }
+            _ => None,
+        };
+        shard.counters.expired += expired;
+        if expired > 0 {
+            self.engine.report_growth_now(&mut shard);
+        }
+        match next {
+            Some(segment) => pass.segment = segment,
+            None => {
+                pass.segment = 0;
+                // The rest of this shard's databases mostly have no keys with an expiry: pass over them here.
+                pass.database = (pass.database + 1..database_count)
+                    .find(|&database| shard.databases[database].as_ref().is_some_and(|k| k.keys_with_expiry() > 0))
+                    .unwrap_or(0);
+                if pass.database == 0 {
+                    pass.shard = (pass.shard + 1) % self.engine.shard_count();
+                }
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,314 @@
+//! Demotion: values from the cold end of DRAM to the SSD.
+//!
+//! One value's way: it is copied under its shard's lock (`Preparing`), compressed and appended to a chunk without
+//! the lock, given its location under the lock again (`Writing`), and when the write has succeeded it is clean and
+//! its DRAM copy can go. A change of the value at any point ends that: what was written is dead then.
+//!
+//! **Invariant:** the DRAM copy is dropped only after the write's completion was checked.
+
+use std::sync::Arc;
+
+use super::requests::Done;
+use super::ssd::compression::Compressor;
+use super::ssd::record::{RecordHead, RecordKind, Stored};
+use super::ssd::segment_header::SegmentClass;
+use super::ssd::writer::Refusal;
+use super::work::{Note, Work};
+use crate::access::tick_at;
+use crate::engine::Engine;
+use crate::index::entry::Place;
+use crate::shard::Shard;
+use crate::shard::keyspace::{Keyspace, KeyspaceId};
+use crate::tier::lru::{SsdCopy, TICKS_PER_SECOND};
+use crate::time::UnixMillis;
+use crate::value;
+
+/// Values copied under one hold of a shard's lock.
+const BATCH_VALUES: usize = 32;
+/// Bytes of values copied under one hold, unless a single value is larger: some 20 us of copying.
+const BATCH_BYTES: usize = 64 << 10;
+/// How many residents from the cold end are looked at for a batch: those that cannot be written are passed over.
+const BATCH_LOOKS: usize = 64;
+/// A value that expires within this time stays in DRAM while there is room.
+const SOON_MS: u64 = 5_000;
+/// A value that expires within this time goes to a segment of its own kind.
+const SHORT_LIFE_MS: u64 = 60_000;
+
+/// Which values a batch may take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reach {
+    /// Those at the cold end, without those that expire soon.
+    ColdEnd,
+    /// Those at the cold end, whatever they are.
+    Anything,
+}
+
+/// A value copied to be written.
+struct Candidate {
+    keyspace: KeyspaceId,
+    resident: u32,
+    ticket: u64,
+    head: RecordHead,
+    class: SegmentClass,
+    key: std::ops::Range<usize>,
+    payload: std::ops::Range<usize>,
+    dram_bytes: usize,
+}
+
+/// Scratch space of demotion, kept from batch to batch.
+pub(crate) struct Demoter {
+    engine: Arc<Engine>,
+    compressor: Compressor,
+    compression_level: i32,
+    copied: Vec<u8>,
+    candidates: Vec<Candidate>,
+    next_ticket: u64,
+    next_sequence: u64,
+}
+
+/// What a batch did.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Batch {
+    /// DRAM given back at once, by dropping clean values.
+    pub(crate) freed_bytes: usize,
+    /// DRAM that will be given back when the writes are done.
+    pub(crate) writing_bytes: usize,
+    /// Why not everything that was copied could be written.
+    pub(crate) refusal: Option<Refusal>,
+}
+
+impl Demoter {
+    pub(crate) fn new(engine: Arc<Engine>) -> Self {
+        Self {
+            engine,
+            compressor: Compressor::new(0).expect("no compression needs no memory"),
+            compression_level: 0,
+            copied: Vec::new(),
+            candidates: Vec::new(),
+            next_ticket: 0,
+            next_sequence: 1,
+        }
+    }
+
+    /// Demotes up to `wanted_bytes` of DRAM from the cold end of one shard: drops clean values, starts to write
+    /// dirty ones.
+    pub(crate) fn demote_from_shard(
+        &mut self,
+        work: &mut Work,
+        shard_number: usize,
+        wanted_bytes: usize,
+        reach: Reach,
+        now: UnixMillis,
+    ) -> Batch {
+        let mut batch = Batch::default();
+        let engine = Arc::clone(&self.engine);
+        {
+            let mut shard = engine.lock_shard(shard_number);
+            self.copy_cold_end(&mut shard, wanted_bytes, reach, now, &mut batch);
+            engine.report_growth(&mut shard);
+        }
+        if !self.candidates.is_empty() {
+            let nobody_waits = self.append_candidates(work, shard_number, None, &mut batch);
+            assert!(nobody_waits.is_ok());
+        }
+        batch
+    }
+
+    /// Demotes one key's value, wherever it stands in LRU order. Gives `done` back if it must be asked again
+    /// later, because a write of the value is under way.
+    pub(crate) fn demote_key(
+        &mut self,
+        work: &mut Work,
+        database: usize,
+        key: &[u8],
+        done: Done,
+        now: UnixMillis,
+    ) -> Result<(), Done> {
+        let engine = Arc::clone(&self.engine);
+        let (shard_number, hash) = engine.hasher().locate(key);
+        let mut shard = engine.lock_shard(shard_number);
+        let shard_ref = &mut *shard;
+        let Some(keyspace) = shard_ref.databases[database].as_deref_mut() else { return Ok(()) };
+        let Some(handle) = keyspace.find(hash, key) else { return Ok(()) };
+        let Place::Dram(resident) = keyspace.head(handle).place() else { return Ok(()) };
+        if keyspace.is_expired(handle, now) {
+            return Ok(());
+        }
+        match keyspace.resident(resident).copy() {
+            SsdCopy::Clean(_) => {
+                keyspace.demote_clean(resident);
+                shard_ref.counters.clean_demotions += 1;
+                engine.report_growth(&mut shard);
+                done.add(1);
+                Ok(())
+            }
+            SsdCopy::Writing(_) | SsdCopy::Preparing(_) => Err(done),
+            SsdCopy::None => {
+                self.copy_value(keyspace, resident, now);
+                drop(shard);
+                let mut batch = Batch::default();
+                self.append_candidates(work, shard_number, Some(done), &mut batch)
+            }
+        }
+    }
+
+    fn copy_cold_end(
+        &mut self,
+        shard: &mut Shard,
+        wanted_bytes: usize,
+        reach: Reach,
+        now: UnixMillis,
+        batch: &mut Batch,
+    ) {
+        let tick = tick_at(now);
+        let mut copied_bytes = 0;
+        for _ in 0..BATCH_LOOKS {
+            if batch.freed_bytes + copied_bytes >= wanted_bytes || self.candidates.len() >= BATCH_VALUES {
+                break;
+            }
+            let Some((database, resident)) = coldest(shard, tick) else { break };
+            let counters = &mut shard.counters;
+            let keyspace = shard.databases[database].as_deref_mut().expect("it has a resident");
+            let (handle, copy) = (keyspace.resident(resident).entry(), keyspace.resident(resident).copy());
+            let dram_bytes = keyspace.resident_cost_bytes(resident);
+            let soon = UnixMillis(now.0 + SOON_MS);
+            let stays = reach == Reach::ColdEnd && keyspace.expiry(handle).is_some_and(|at| at.is_due(soon));
+            match copy {
+                SsdCopy::Clean(_) if !stays => {
+                    self.engine.note_tail_age(tick.wrapping_sub(keyspace.resident(resident).touched_tick()));
+                    keyspace.demote_clean(resident);
+                    counters.clean_demotions += 1;
+                    batch.freed_bytes += dram_bytes;
+                    continue;
+                }
+                SsdCopy::None if !stays && !self.engine.is_oversize(keyspace.key(handle), &keyspace.resident(resident).value) => {
+                    if copied_bytes > 0 && copied_bytes + dram_bytes > BATCH_BYTES {
+                        break;
+                    }
+                    self.engine.note_tail_age(tick.wrapping_sub(keyspace.resident(resident).touched_tick()));
+                    self.copy_value(keyspace, resident, now);
+                    copied_bytes += dram_bytes;
+                }
+                _ => {}
+            }
+            // Out of the way of the next look: it is dropped when its write is done, by number, not by place.
+            keyspace.move_to_warm_end(resident);
+        }
+    }
+
+    /// Copies a dirty value, to be appended when the lock is released.
+    fn copy_value(&mut self, keyspace: &mut Keyspace, resident: u32, now: UnixMillis) {
+        let handle = keyspace.resident(resident).entry();
+        let expiry = keyspace.expiry(handle);
+        let value = &keyspace.resident(resident).value;
+        let key_start = self.copied.len();
+        self.copied.extend_from_slice(keyspace.key(handle));
+        let payload_start = self.copied.len();
+        value::encode(value, &mut self.copied);
+        let lives_short = expiry.is_some_and(|at| at.is_due(UnixMillis(now.0 + SHORT_LIFE_MS)));
+        let head = RecordHead {
+            kind: RecordKind::Value,
+            value_type: value.value_type(),
+            encoding: value.encoding(),
+            keyspace: keyspace.id,
+            sequence: self.next_sequence,
+            expiry,
+            stored: Stored::Plain,
+        };
+        self.next_sequence += 1;
+        self.next_ticket += 1;
+        self.candidates.push(Candidate {
+            keyspace: keyspace.id,
+            resident,
+            ticket: self.next_ticket,
+            head,
+            class: if lives_short { SegmentClass::ShortLived } else { SegmentClass::Demoted },
+            key: key_start..payload_start,
+            payload: payload_start..self.copied.len(),
+            dram_bytes: keyspace.resident_cost_bytes(resident),
+        });
+        keyspace.start_preparing(resident, self.next_ticket);
+    }
+
+    /// Appends what was copied to the log and tells the shard where. Gives `done` back where the value it was
+    /// for could not be appended right now.
+    fn append_candidates(
+        &mut self,
+        work: &mut Work,
+        shard_number: usize,
+        mut done: Option<Done>,
+        batch: &mut Batch,
+    ) -> Result<(), Done> {
+        let level = self.engine.settings().compression_level;
+        if level != self.compression_level
+            && let Ok(compressor) = Compressor::new(level)
+        {
+            (self.compressor, self.compression_level) = (compressor, level);
+        }
+        let mut outcomes: Vec<(KeyspaceId, u32, u64, Option<crate::index::Location>)> =
+            Vec::with_capacity(self.candidates.len());
+        for candidate in self.candidates.drain(..) {
+            let key = &self.copied[candidate.key];
+            let payload = &self.copied[candidate.payload];
+            let mut head = candidate.head;
+            let stored = match self.compressor.compress(payload) {
+                Some(compressed) => {
+                    head.stored = Stored::Zstd { decoded_bytes: payload.len() as u32 };
+                    compressed
+                }
+                None => payload,
+            };
+            let result = match batch.refusal {
+                Some(refusal) => Err(refusal),
+                None => work.append(candidate.class, &head, key, stored, |location, _| Note::Demoted {
+                    shard: shard_number,
+                    keyspace: candidate.keyspace,
+                    resident: candidate.resident,
+                    location,
+                    dram_bytes: candidate.dram_bytes,
+                    done: done.take(),
+                }),
+            };
+            match result {
+                Ok(_) => {
+                    work.writing_bytes += candidate.dram_bytes;
+                    batch.writing_bytes += candidate.dram_bytes;
+                }
+                Err(refusal) => batch.refusal = Some(refusal),
+            }
+            outcomes.push((candidate.keyspace, candidate.resident, candidate.ticket, result.ok()));
+        }
+        self.copied.clear();
+        self.copied.shrink_to(4 * BATCH_BYTES);
+        let mut shard = self.engine.lock_shard(shard_number);
+        for (keyspace_id, resident, ticket, location) in outcomes {
+            let is_current = shard
+                .keyspace_by_id(keyspace_id)
+                .is_some_and(|keyspace| keyspace.finish_preparing(resident, ticket, location));
+            if let (false, Some(location)) = (is_current, location) {
+                self.engine.ledger().release(location);
+            }
+        }
+        match (done, batch.refusal) {
+            (Some(done), Some(Refusal::Busy)) => Err(done),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The coldest resident of a shard's databases.
+fn coldest(shard: &Shard, tick: u32) -> Option<(usize, u32)> {
+    let oldest = |(database, keyspace): (usize, &Option<Box<Keyspace>>)| {
+        let keyspace = keyspace.as_ref()?;
+        let resident = keyspace.oldest_resident()?;
+        let age = tick.wrapping_sub(keyspace.resident(resident).touched_tick());
+        Some((age, database, resident))
+    };
+    let coldest = shard.databases.iter().enumerate().filter_map(oldest).max_by_key(|&(age, ..)| age)?;
+    Some((coldest.1, coldest.2))
+}
+
+/// Seconds in a number of ticks, rounded up.
+pub(crate) fn ticks_to_seconds(ticks: u32) -> u32 {
+    ticks.div_ceil(TICKS_PER_SECOND as u32)
+}

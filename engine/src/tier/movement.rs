@@ -1,0 +1,151 @@
+//! Movements between the tiers, as the index learns of them.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::demotion::ticks_to_seconds;
+use super::ssd::record::Record;
+use crate::access::tick_at;
+use crate::engine::Engine;
+use crate::index::Location;
+use crate::shard::keyspace::KeyspaceId;
+use crate::tier::lru::TICKS_PER_SECOND;
+use crate::value::Value;
+
+/// An access moves a value in LRU order only if the last move is older than this part of the time that values
+/// stay in DRAM: the order is exact to that part.
+const BUMPS_PER_STAY: u32 = 16;
+/// No more than this between moves, so that the order is good when the tier first fills up.
+const LONGEST_BUMP_TICKS: u32 = TICKS_PER_SECOND as u32 * 10;
+/// The part of a new observation in the moving average.
+const AVERAGE_SHIFT: u32 = 6;
+/// No value has left DRAM yet.
+const UNKNOWN: u32 = u32::MAX;
+
+/// How long values stay in DRAM unused before they are demoted: a moving average, in ticks.
+pub(crate) struct Stay(AtomicU32);
+
+impl Stay {
+    pub(crate) fn new() -> Self {
+        Self(AtomicU32::new(UNKNOWN))
+    }
+
+    /// A value was demoted after this time. Only the background thread calls this.
+    pub(crate) fn note(&self, ticks: u32) {
+        let average = self.0.load(Ordering::Relaxed);
+        let next = match average {
+            UNKNOWN => ticks,
+            _ => {
+                let step = (i64::from(ticks) - i64::from(average)) >> AVERAGE_SHIFT;
+                (i64::from(average) + step + i64::from(ticks > average)) as u32
+            }
+        };
+        self.0.store(next.min(UNKNOWN - 1), Ordering::Relaxed);
+    }
+
+    pub(crate) fn bump_after_ticks(&self) -> u32 {
+        (self.0.load(Ordering::Relaxed) / BUMPS_PER_STAY).min(LONGEST_BUMP_TICKS)
+    }
+
+    /// `None` if no value was demoted yet.
+    fn seconds(&self) -> Option<u32> {
+        match self.0.load(Ordering::Relaxed) {
+            UNKNOWN => None,
+            ticks => Some(ticks_to_seconds(ticks)),
+        }
+    }
+}
+
+impl Engine {
+    /// Whether a cold value that was read should stay in DRAM: if there is room to spare, or if it was last used
+    /// so recently that LRU would have had it there. A scan over the cold set promotes nothing: it comes back to
+    /// a key only after a long time.
+    pub(crate) fn should_promote(&self, idle_s: u32) -> bool {
+        self.budget().has_ample_room() || self.stay().seconds().is_some_and(|stay_s| idle_s < stay_s)
+    }
+
+    pub(crate) fn note_tail_age(&self, ticks: u32) {
+        self.stay().note(ticks);
+    }
+
+    /// Whether a value can never be demoted, because its record would not fit a segment.
+    pub(crate) fn is_oversize(&self, key: &[u8], value: &Value) -> bool {
+        key.len() + value.length() > self.max_value_bytes()
+    }
+
+    /// A demotion's write is over. Where it succeeded and the value was not used meanwhile (or somebody asked for
+    /// it), the DRAM copy goes. Tells whether it went.
+    pub(crate) fn finish_demotion(
+        &self,
+        shard_number: usize,
+        keyspace_id: KeyspaceId,
+        resident: u32,
+        location: Location,
+        succeeded: bool,
+        asked_for: bool,
+    ) -> bool {
+        let recent = tick_at(self.clock().now()).wrapping_sub(TICKS_PER_SECOND as u32 / 4);
+        let mut shard = self.lock_shard(shard_number);
+        let Some(keyspace) = shard.keyspace_by_id(keyspace_id) else { return false };
+        if !keyspace.finish_writing(resident, location, succeeded) || !succeeded {
+            return false;
+        }
+        let touched = keyspace.resident(resident).touched_tick();
+        let is_cold = (touched.wrapping_sub(recent) as i32) < 0;
+        if !is_cold && !asked_for && !self.budget().is_short() {
+            return false;
+        }
+        keyspace.demote_clean(resident);
+        shard.counters.demotions += 1;
+        self.report_growth(&mut shard);
+        true
+    }
+
+    /// If the record at `location` is some key's value: that key's database contents, and its name where it is not
+    /// the one in the record.
+    pub(crate) fn live_name(
+        &self,
+        record: &Record<'_>,
+        location: Location,
+    ) -> Option<(KeyspaceId, Option<Box<[u8]>>)> {
+        if self.is_value_at(record.head.keyspace, record.key, location) {
+            return Some((record.head.keyspace, None));
+        }
+        // A renamed record has an alias as long as it is live. It may be renamed again between the two looks.
+        let mut seen = None;
+        while let Some(alias) = self.ledger().alias(location) {
+            if self.is_value_at(alias.keyspace, &alias.key, location) {
+                return Some((alias.keyspace, Some(alias.key)));
+            }
+            if seen.as_ref() == Some(&alias) {
+                break;
+            }
+            seen = Some(alias);
+        }
+        None
+    }
+
+    /// Gc has copied a record to `to`. The key follows, if its value is still the one at `from`; else the copy is
+    /// dead.
+    pub(crate) fn finish_relocation(&self, copy: &Record<'_>, from: Location, to: Location) {
+        let (shard, hash) = self.hasher().locate(copy.key);
+        let mut shard = self.lock_shard(shard);
+        if let Some(keyspace) = shard.keyspace_by_id(copy.head.keyspace)
+            && let Some(handle) = keyspace.find(hash, copy.key)
+            && keyspace.is_at(handle, from)
+        {
+            keyspace.relocate(handle, from, to);
+            return;
+        }
+        drop(shard);
+        self.ledger().release(to);
+        // Renamed since the copy was made: the next collection of the segment finds it under its new name.
+    }
+
+    fn is_value_at(&self, keyspace: KeyspaceId, key: &[u8], location: Location) -> bool {
+        let (shard, hash) = self.hasher().locate(key);
+        let mut shard = self.lock_shard(shard);
+        shard
+            .keyspace_by_id(keyspace)
+            .is_some_and(|keyspace| keyspace.find(hash, key).is_some_and(|handle| keyspace.is_at(handle, location)))
+    }
+}

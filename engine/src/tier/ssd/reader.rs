@@ -1,0 +1,332 @@
+//! The reader: cold values for commands, one per server thread.
+//!
+//! [`Reader::fetch`] submits a read for every wanted record at once and resolves when all are done. Several
+//! requests for one record share one read. A record is believed only if its checksum is right and it is
+//! the record of the key that was asked for.
+//!
+//! A cold read is one I/O of the blocks that the record touches, one checksum pass, and one copy (or
+//! decompression) into the value.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::Future;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use super::compression::Decompressor;
+use super::record::{self, Stored};
+use crate::device::buffer::{AlignedBuffer, BufferPool};
+use crate::device::{Completion, DeviceQueue};
+use crate::engine::Engine;
+use crate::fetch::{Fetched, Wanted};
+use crate::index::Location;
+use crate::shard::keyspace::KeyspaceId;
+use crate::value::{self, Value};
+
+/// Reads in flight at once in one thread; more wait in order.
+pub const MAX_READS: usize = 512;
+
+/// Why a value could not be read. The key keeps it: a later attempt may succeed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    /// The device failed, or gave fewer bytes than asked for.
+    #[error("reading from the SSD tier failed: {0}")]
+    Device(String),
+    /// The bytes are not the record they should be.
+    #[error("the record on the SSD tier is damaged: {0}")]
+    Damaged(String),
+}
+
+/// Reads cold values; belongs to the thread that made it.
+pub struct Reader {
+    engine: Arc<Engine>,
+    state: RefCell<State>,
+    in_flight: Cell<usize>,
+}
+
+struct State {
+    /// `None` where there is no SSD tier: nothing is ever cold then.
+    queue: Option<Box<dyn DeviceQueue>>,
+    pool: BufferPool,
+    decompressor: Decompressor,
+    reads: Slots,
+    /// Reads that found no room in the queue, in order.
+    waiting: std::collections::VecDeque<u32>,
+    /// For each record being read, who reads it.
+    joined: HashMap<Location, u32>,
+    completions: Vec<Completion>,
+}
+
+/// One read in progress, and everyone who waits for it.
+struct Read {
+    wanted: Wanted,
+    waiters: Vec<Rc<Waiter>>,
+    submitted_us: u64,
+}
+
+/// One [`Reader::fetch`] call.
+struct Waiter {
+    outstanding: Cell<usize>,
+    waker: RefCell<Option<Waker>>,
+    results: RefCell<Vec<FetchResult>>,
+}
+
+type FetchResult = (KeyspaceId, Location, Result<Value, FetchError>);
+
+#[derive(Default)]
+struct Slots {
+    reads: Vec<Option<Read>>,
+    free: Vec<u32>,
+}
+
+impl Slots {
+    fn insert(&mut self, read: Read) -> u32 {
+        match self.free.pop() {
+            Some(slot) => {
+                self.reads[slot as usize] = Some(read);
+                slot
+            }
+            None => {
+                self.reads.push(Some(read));
+                (self.reads.len() - 1) as u32
+            }
+        }
+    }
+
+    fn get_mut(&mut self, slot: u32) -> &mut Read {
+        self.reads[slot as usize].as_mut().expect("the slot is in use")
+    }
+
+    fn take(&mut self, slot: u32) -> Read {
+        self.free.push(slot);
+        self.reads[slot as usize].take().expect("the slot is in use")
+    }
+}
+
+impl Reader {
+    /// A reader for the calling thread.
+    ///
+    /// # Errors
+    /// If the device cannot open another queue.
+    pub fn new(engine: Arc<Engine>) -> io::Result<Self> {
+        let queue = match engine.device() {
+            Some(device) => Some(device.open_queue(MAX_READS)?),
+            None => None,
+        };
+        let pool = BufferPool::new(crate::device::buffer::DEFAULT_IDLE_LIMIT_BYTES, engine.buffer_gauge());
+        let state = State {
+            queue,
+            pool,
+            decompressor: Decompressor::new()?,
+            reads: Slots::default(),
+            waiting: std::collections::VecDeque::new(),
+            joined: HashMap::new(),
+            completions: Vec::new(),
+        };
+        Ok(Self { engine, state: RefCell::new(state), in_flight: Cell::new(0) })
+    }
+
+    /// Has `eventfd` signalled when a read completes.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn register_eventfd(&self, eventfd: BorrowedFd<'_>) -> io::Result<()> {
+        match &mut self.state.borrow_mut().queue {
+            Some(queue) => queue.register_eventfd(eventfd),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads that were asked for and are not done.
+    pub fn outstanding(&self) -> usize {
+        self.in_flight.get()
+    }
+
+    /// Hands queued reads to the device: at most one system call.
+    pub fn flush(&self) {
+        if let Some(queue) = &mut self.state.borrow_mut().queue {
+            // A device short of resources for the moment keeps the requests; the next flush tries again.
+            let _ = queue.flush();
+        }
+    }
+
+    /// Takes finished reads and wakes who waits for them; returns how many there were.
+    pub fn drain(&self) -> usize {
+        if self.in_flight.get() == 0 {
+            return 0;
+        }
+        let mut state = self.state.borrow_mut();
+        let state = &mut *state;
+        let Some(queue) = &mut state.queue else { return 0 };
+        let mut completions = std::mem::take(&mut state.completions);
+        let count = queue.poll(&mut completions);
+        let now_us = if count > 0 { self.engine.clock().monotonic_us() } else { 0 };
+        for completion in completions.drain(..) {
+            self.complete(state, completion, now_us);
+        }
+        state.completions = completions;
+        while let Some(&slot) = state.waiting.front() {
+            if !submit(&self.engine, state, slot) {
+                break;
+            }
+            state.waiting.pop_front();
+        }
+        count
+    }
+
+    /// Submits a read for everything that `fetched` wants, at once and without waiting; the returned future
+    /// resolves when all of it was read and puts the values into `fetched`.
+    ///
+    /// # Errors
+    /// The first record that could not be read; the others' values are there nevertheless.
+    pub fn fetch<'a>(&'a self, fetched: &'a mut Fetched) -> Fetch<'a> {
+        let mut state = self.state.borrow_mut();
+        let waiter = Rc::new(Waiter {
+            outstanding: Cell::new(0),
+            waker: RefCell::new(None),
+            results: RefCell::new(Vec::new()),
+        });
+        for wanted in fetched.take_wanted() {
+            waiter.outstanding.set(waiter.outstanding.get() + 1);
+            if let Some(&slot) = state.joined.get(&wanted.location)
+                && state.reads.get_mut(slot).wanted.keyspace == wanted.keyspace
+            {
+                state.reads.get_mut(slot).waiters.push(Rc::clone(&waiter));
+                continue;
+            }
+            let location = wanted.location;
+            let submitted_us = self.engine.clock().monotonic_us();
+            let slot = state.reads.insert(Read { wanted, waiters: vec![Rc::clone(&waiter)], submitted_us });
+            state.joined.insert(location, slot);
+            self.in_flight.set(self.in_flight.get() + 1);
+            self.engine.reads_in_flight_changed(1);
+            if !state.waiting.is_empty() || !submit(&self.engine, &mut state, slot) {
+                state.waiting.push_back(slot);
+            }
+        }
+        if let Some(queue) = &mut state.queue {
+            let _ = queue.flush();
+        }
+        drop(state);
+        Fetch { fetched, waiter, started_us: self.engine.clock().monotonic_us(), engine: &self.engine }
+    }
+
+    fn complete(&self, state: &mut State, completion: Completion, now_us: u64) {
+        let slot = completion.token as u32;
+        let read = state.reads.take(slot);
+        state.joined.remove(&read.wanted.location);
+        self.in_flight.set(self.in_flight.get() - 1);
+        self.engine.reads_in_flight_changed(-1);
+        let metrics = self.engine.tier_metrics();
+        metrics.note_ssd_read(now_us.saturating_sub(read.submitted_us), completion.buffer.len());
+        let result = match completion.into_complete() {
+            Ok(buffer) => {
+                let value = decode_value(&self.engine, &mut state.decompressor, &read.wanted, &buffer);
+                if value.is_err() {
+                    metrics.note_checksum_error();
+                }
+                state.pool.give_back(buffer);
+                value
+            }
+            Err((error, buffer)) => {
+                metrics.note_read_error();
+                state.pool.give_back(buffer);
+                Err(FetchError::Device(error.to_string()))
+            }
+        };
+        if let Err(error) = &result {
+            tracing::warn!(location = ?read.wanted.location, %error, "a cold value could not be read");
+        }
+        for waiter in &read.waiters {
+            let outcome = (read.wanted.keyspace, read.wanted.location, result.clone());
+            waiter.results.borrow_mut().push(outcome);
+            waiter.outstanding.set(waiter.outstanding.get() - 1);
+            if waiter.outstanding.get() == 0
+                && let Some(waker) = waiter.waker.borrow_mut().take()
+            {
+                waker.wake();
+            }
+        }
+    }
+}
+
+/// Queues one read; false where the queue is full.
+fn submit(engine: &Engine, state: &mut State, slot: u32) -> bool {
+    let Some(queue) = &mut state.queue else { panic!("a value is cold only where there is an SSD tier") };
+    if queue.outstanding() >= queue.depth() {
+        return false;
+    }
+    let read = state.reads.get_mut(slot);
+    let (extent, length, _) = engine.layout().blocks(read.wanted.location);
+    let buffer = state.pool.take(length);
+    queue
+        .submit_read(u64::from(slot), extent.file, extent.offset_bytes, buffer)
+        .expect("the queue has room: it was asked");
+    true
+}
+
+fn decode_value(
+    engine: &Engine,
+    decompressor: &mut Decompressor,
+    wanted: &Wanted,
+    buffer: &AlignedBuffer,
+) -> Result<Value, FetchError> {
+    let location = wanted.location;
+    let (_, _, within) = engine.layout().blocks(location);
+    let bytes = &buffer[within..within + location.length_bytes() as usize];
+    let salt = engine.ledger().salt(location.segment());
+    let record = record::decode(bytes, salt).map_err(|error| FetchError::Damaged(error.to_string()))?;
+    if record.head.keyspace != wanted.keyspace || record.key != &*wanted.key {
+        // Under another name: right if the key was renamed while its value was on the SSD.
+        let alias = engine.ledger().alias(location);
+        if alias.is_none_or(|alias| alias.keyspace != wanted.keyspace || alias.key != wanted.key) {
+            return Err(FetchError::Damaged("it is another key's".to_owned()));
+        }
+    }
+    let mut decoded = Vec::new();
+    let payload = match record.head.stored {
+        Stored::Plain => record.payload,
+        Stored::Zstd { decoded_bytes } => {
+            decompressor
+                .decompress(record.payload, decoded_bytes as usize, &mut decoded)
+                .map_err(|error| FetchError::Damaged(error.to_string()))?;
+            &decoded
+        }
+    };
+    value::decode(record.head.value_type, record.head.encoding, payload)
+        .map_err(|error| FetchError::Damaged(error.to_string()))
+}
+
+/// The future of [`Reader::fetch`].
+pub struct Fetch<'a> {
+    fetched: &'a mut Fetched,
+    waiter: Rc<Waiter>,
+    started_us: u64,
+    engine: &'a Engine,
+}
+
+impl Future for Fetch<'_> {
+    type Output = Result<(), FetchError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if this.waiter.outstanding.get() > 0 {
+            *this.waiter.waker.borrow_mut() = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        let waited_us = this.engine.clock().monotonic_us().saturating_sub(this.started_us);
+        this.engine.tier_metrics().note_added_latency(waited_us);
+        let mut outcome = Ok(());
+        for (keyspace, location, result) in this.waiter.results.borrow_mut().drain(..) {
+            match result {
+                Ok(value) => this.fetched.add(keyspace, location, value),
+                Err(error) => outcome = Err(error),
+            }
+        }
+        Poll::Ready(outcome)
+    }
+}

@@ -1,0 +1,169 @@
+//! Runs one command at a time in process: no socket, no device, a clock that stands still until told to move.
+//!
+//! It stands in for the dispatcher as far as a handler can tell: arity is checked, keys are found by the row's
+//! positions, their shards are locked, and a failure discards what was written and becomes an error reply.
+
+use std::sync::Arc;
+
+use thermocline_engine::{
+    Components, Engine, EngineConfig, Fetched, KeyInfo, ManualClock, NoMemoryGauge, UnixMillis,
+};
+use thermocline_protocol::{
+    ArgumentRanges, Arguments, Limits, Parsed, Protocol, ReplyEncoder, RequestParser, encode_request,
+};
+
+use super::arguments::wrong_arity;
+use super::{Command, Context, Failure, Handler, KeyContext, KeyPositions};
+use crate::server::{Server, Thread};
+use crate::session::Session;
+
+/// When a fixture's clock starts: some time in 2023.
+pub(crate) const START: UnixMillis = UnixMillis(1_700_000_000_000);
+
+/// A server without a socket, and one client of it.
+pub(crate) struct Fixture {
+    pub(crate) server: Server,
+    pub(crate) session: Session,
+    thread: Thread,
+    now: UnixMillis,
+    groups: &'static [&'static [Command]],
+}
+
+impl Fixture {
+    /// An empty server that knows the commands of these groups.
+    pub(crate) fn new(groups: &'static [&'static [Command]]) -> Self {
+        let components = Components {
+            device: None,
+            clock: Arc::new(ManualClock::at(START)),
+            memory: Arc::new(NoMemoryGauge),
+            seed: [1, 2, 3, 4],
+        };
+        let engine = Arc::new(Engine::new(EngineConfig::default(), components));
+        let session = Session {
+            id: 1,
+            protocol: Protocol::Resp2,
+            database: 0,
+            is_authenticated: true,
+            is_closing: false,
+            no_touch: false,
+        };
+        Self { server: Server { engine }, session, thread: Thread {}, now: START, groups }
+    }
+
+    /// Lets time pass.
+    pub(crate) fn advance_ms(&mut self, ms: u64) {
+        self.now = UnixMillis(self.now.0 + ms);
+    }
+
+    /// The reply to a command given as words with blanks between them, escaped where it is not ASCII text:
+    /// `"+OK\\r\\n"`.
+    pub(crate) fn run(&mut self, words: &str) -> String {
+        let words: Vec<&str> = words.split_whitespace().collect();
+        self.run_words(&words).escape_ascii().to_string()
+    }
+
+    /// The reply to a command, whose arguments may be any bytes.
+    pub(crate) fn run_words<T: AsRef<[u8]>>(&mut self, words: &[T]) -> Vec<u8> {
+        let mut request = Vec::new();
+        encode_request(&mut request, words);
+        let mut ranges = ArgumentRanges::new();
+        let parsed = RequestParser::default().parse(&request, &Limits::default(), &mut ranges);
+        assert!(matches!(parsed, Ok(Parsed::Complete { .. })), "{parsed:?}");
+        let arguments = ranges.in_buffer(&request);
+        let mut out = Vec::new();
+        if let Err(failure) = self.dispatch(arguments, &mut out) {
+            let Failure::Error(text) = failure else { panic!("nothing is cold without a device") };
+            out.clear();
+            ReplyEncoder::new(&mut out, self.session.protocol).error(text.as_bytes());
+        }
+        out
+    }
+
+    /// Runs each command and compares its reply, as [`Self::run`] gives it but without the final line end.
+    pub(crate) fn expect(&mut self, table: &[(&str, &str)]) {
+        for (words, expected) in table {
+            let reply = self.run(words);
+            let reply = reply.strip_suffix("\\r\\n").expect("a reply ends its line");
+            assert_eq!(reply, *expected, "{words}");
+        }
+    }
+
+    /// What the index knows of a key of the selected database.
+    pub(crate) fn info(&self, key: &str) -> Option<KeyInfo> {
+        let mut fetched = Fetched::new();
+        let engine = &self.server.engine;
+        engine.lock_key(self.session.database, key.as_bytes(), self.now, &mut fetched).peek(key.as_bytes())
+    }
+
+    fn dispatch(&mut self, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Result<(), Failure> {
+        let (command, name) = self.look_up(arguments);
+        let count = i32::try_from(arguments.len()).expect("tests send few arguments");
+        if command.arity >= 0 && count != command.arity || count < -command.arity {
+            return Err(wrong_arity(&name));
+        }
+        let engine = Arc::clone(&self.server.engine);
+        let mut fetched = Fetched::new();
+        let reply = ReplyEncoder::new(out, self.session.protocol);
+        match command.handler {
+            Handler::Keys(handler) => {
+                let mut keys = engine.lock_keys(
+                    self.session.database,
+                    keys_of(command, arguments),
+                    self.now,
+                    &mut fetched,
+                );
+                if self.session.no_touch {
+                    keys.stop_touching();
+                }
+                let session = &mut self.session;
+                let mut context = KeyContext { keys, reply, session, server: &self.server };
+                let result = handler(&mut context, arguments);
+                assert!(
+                    result.is_ok() || context.keys.changes() == 0,
+                    "a command that fails changes nothing"
+                );
+                result
+            }
+            Handler::Server(handler) => {
+                let session = &mut self.session;
+                let mut context = Context { reply, session, server: &self.server, thread: &self.thread };
+                handler(&mut context, arguments)
+            }
+            Handler::Waiting(_) => panic!("{name} needs a runtime"),
+            Handler::Container => Err(Failure::error(format!("ERR unknown subcommand of '{name}'"))),
+        }
+    }
+
+    fn look_up(&self, arguments: Arguments<'_>) -> (&'static Command, String) {
+        let find = |commands: &'static [Command], name: &[u8]| {
+            commands.iter().find(|command| name.eq_ignore_ascii_case(command.name.as_bytes()))
+        };
+        let name = arguments.get(0);
+        let command = self.groups.iter().find_map(|group| find(group, name));
+        let command = command.unwrap_or_else(|| panic!("the fixture knows no {}", name.escape_ascii()));
+        if !command.subcommands.is_empty() && arguments.len() > 1 {
+            let name = arguments.get(1);
+            let subcommand = find(command.subcommands, name);
+            let subcommand = subcommand.unwrap_or_else(|| panic!("no subcommand {}", name.escape_ascii()));
+            return (subcommand, format!("{}|{}", command.name, subcommand.name));
+        }
+        (command, command.name.to_owned())
+    }
+}
+
+/// The keys among a command's arguments.
+fn keys_of<'a>(command: &Command, arguments: Arguments<'a>) -> impl Iterator<Item = &'a [u8]> {
+    let (first, end, step) = match command.keys {
+        KeyPositions::None => (0, 0, 1),
+        KeyPositions::Range { first, last, step } => {
+            let last = if last < 0 { arguments.len() as i32 + last } else { last };
+            (first, last as usize + 1, step)
+        }
+        KeyPositions::Counted { count } => {
+            let keys =
+                std::str::from_utf8(arguments.get(count)).ok().and_then(|text| text.parse::<usize>().ok());
+            (count + 1, count + 1 + keys.expect("a number of keys"), 1)
+        }
+    };
+    (first..end).step_by(step).map(move |position| arguments.get(position))
+}

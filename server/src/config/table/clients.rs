@@ -1,0 +1,48 @@
+//! Who may connect, and how much a client may take.
+
+use crate::config::option::OptionRow;
+use crate::config::words;
+
+const LOCAL_OR_NOT: &[&str] = &["no", "yes", "local"];
+const MIB: i64 = 1 << 20;
+
+pub(super) const ROWS: &[OptionRow] = &[
+    OptionRow::text("requirepass", "").secret().doc("The password that AUTH asks for; empty for none."),
+    OptionRow::integer("maxclients", 10_000, 1, u32::MAX as i64).doc("How many clients may be connected at once."),
+    OptionRow::count("timeout", 0).doc("Seconds without a request after which a client is disconnected; 0 never."),
+    OptionRow::size("proto-max-bulk-len", 512 * MIB, MIB).doc("The longest string in a request, in bytes."),
+    OptionRow::size("client-query-buffer-limit", 1024 * MIB, MIB)
+        .doc("How much of unfinished requests is kept for a client, in bytes, before it is disconnected."),
+    OptionRow::words(
+        "client-output-buffer-limit",
+        "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
+        words::output_limits,
+    )
+    .doc("How much unread output a client may leave before it is disconnected: class, hard limit, soft limit and the \
+          seconds that the soft one may be exceeded. Only `normal` clients exist so far."),
+    OptionRow::choice("enable-debug-command", LOCAL_OR_NOT, 2)
+        .at_start()
+        .doc("Who may use DEBUG: nobody, everybody, or clients of this machine."),
+    OptionRow::choice("enable-protected-configs", LOCAL_OR_NOT, 0)
+        .at_start()
+        .doc("Who may change protected options with CONFIG SET."),
+    OptionRow::choice("enable-module-command", LOCAL_OR_NOT, 0).at_start().kept().doc("There are no modules."),
+    OptionRow::size("maxmemory-clients", 0, 0)
+        .only_default("a limit on the memory of all clients together is not supported")
+        .doc("Limit on the memory of all clients together."),
+    OptionRow::text("aclfile", "")
+        .at_start()
+        .only_default("access control lists are not supported yet")
+        .doc("File of users and their rights."),
+    OptionRow::integer("acllog-max-len", 128, 0, i64::MAX).kept().doc("Length of ACL LOG."),
+    OptionRow::choice("acl-pubsub-default", &["resetchannels", "allchannels"], 0)
+        .kept()
+        .doc("Whether new users may use all channels."),
+    OptionRow::integer("tracking-table-max-keys", 1_000_000, 0, i64::MAX)
+        .kept()
+        .doc("Keys remembered for client-side caching."),
+    OptionRow::count("busy-reply-threshold", 5000)
+        .alias("lua-time-limit")
+        .kept()
+        .doc("Milliseconds after which a running script is reported as busy."),
+];

@@ -1,0 +1,94 @@
+//! Databases, the memory limit, eviction, expiry, and Redis' encodings.
+
+use thermocline_engine::MAX_DATABASES;
+
+use crate::config::option::OptionRow;
+
+/// In the order of `EvictionPolicy::ALL`.
+const POLICIES: &[&str] = &[
+    "noeviction",
+    "allkeys-lru",
+    "volatile-lru",
+    "allkeys-lfu",
+    "volatile-lfu",
+    "allkeys-random",
+    "volatile-random",
+    "volatile-ttl",
+];
+
+pub(super) const ROWS: &[OptionRow] = &[
+    OptionRow::integer("databases", 16, 1, MAX_DATABASES as i64).at_start().doc("How many databases there are."),
+    OptionRow::size("maxmemory", 0, 0)
+        .doc("What the whole process may take, in bytes. 0 is no limit without an SSD tier, and with one 75 % of the \
+              machine's memory (or of the control group's limit, where that is lower)."),
+    OptionRow::choice("maxmemory-policy", POLICIES, 0)
+        .doc("What is deleted when memory, and the SSD tier where there is one, is full."),
+    OptionRow::integer("maxmemory-samples", 5, 1, i32::MAX as i64)
+        .doc("How many keys are compared to find one to delete."),
+    OptionRow::integer("maxmemory-eviction-tenacity", 10, 0, 100).kept().doc("How long Redis may evict at a time."),
+    OptionRow::count("lfu-log-factor", 10).doc("How slowly an LFU counter grows; higher is slower."),
+    OptionRow::count("lfu-decay-time", 1)
+        .doc("Minutes without access that take one from an LFU counter; 0 never does."),
+    OptionRow::integer("active-expire-effort", 1, 1, 10).kept().doc("How hard Redis looks for expired keys."),
+    OptionRow::bool("lazyfree-lazy-eviction", false).kept().doc("Memory is given back in the background anyway."),
+    OptionRow::bool("lazyfree-lazy-expire", false).kept().doc("Memory is given back in the background anyway."),
+    OptionRow::bool("lazyfree-lazy-server-del", false).kept().doc("Memory is given back in the background anyway."),
+    OptionRow::bool("lazyfree-lazy-user-del", false).kept().doc("Memory is given back in the background anyway."),
+    OptionRow::bool("lazyfree-lazy-user-flush", false)
+        .doc("Whether FLUSHALL and FLUSHDB without SYNC or ASYNC mean ASYNC."),
+    OptionRow::choice("sanitize-dump-payload", &["no", "yes", "clients"], 0)
+        .kept()
+        .doc("Payloads of RESTORE are always checked."),
+    OptionRow::integer("hash-max-listpack-entries", 512, 0, i64::MAX)
+        .alias("hash-max-ziplist-entries")
+        .kept()
+        .doc("Redis' encoding of small hashes."),
+    OptionRow::size("hash-max-listpack-value", 64, 0)
+        .alias("hash-max-ziplist-value")
+        .kept()
+        .doc("Redis' encoding of small hashes."),
+    OptionRow::integer("list-max-listpack-size", -2, i32::MIN as i64, i32::MAX as i64)
+        .alias("list-max-ziplist-size")
+        .kept()
+        .doc("Redis' encoding of lists."),
+    OptionRow::count("list-compress-depth", 0).kept().doc("Redis' encoding of lists."),
+    OptionRow::integer("set-max-intset-entries", 512, 0, i64::MAX).kept().doc("Redis' encoding of small sets."),
+    OptionRow::integer("set-max-listpack-entries", 128, 0, i64::MAX).kept().doc("Redis' encoding of small sets."),
+    OptionRow::size("set-max-listpack-value", 64, 0).kept().doc("Redis' encoding of small sets."),
+    OptionRow::integer("zset-max-listpack-entries", 128, 0, i64::MAX)
+        .alias("zset-max-ziplist-entries")
+        .kept()
+        .doc("Redis' encoding of small sorted sets."),
+    OptionRow::size("zset-max-listpack-value", 64, 0)
+        .alias("zset-max-ziplist-value")
+        .kept()
+        .doc("Redis' encoding of small sorted sets."),
+    OptionRow::size("hll-sparse-max-bytes", 3000, 0).kept().doc("Redis' encoding of HyperLogLogs."),
+    OptionRow::size("stream-node-max-bytes", 4096, 0).kept().doc("Redis' encoding of streams."),
+    OptionRow::integer("stream-node-max-entries", 100, 0, i64::MAX).kept().doc("Redis' encoding of streams."),
+    OptionRow::text("notify-keyspace-events", "")
+        .only_default("keyspace notifications are not supported yet")
+        .doc("Which changes are published."),
+    OptionRow::bool("activerehashing", true).kept().doc("The index grows without rehashing."),
+    OptionRow::bool("activedefrag", false)
+        .only_default("active defragmentation is not supported")
+        .doc("Redis' defragmentation of memory."),
+    OptionRow::size("active-defrag-ignore-bytes", 100 << 20, 1).kept().doc("Redis' defragmentation."),
+    OptionRow::integer("active-defrag-cycle-min", 1, 1, 99).kept().doc("Redis' defragmentation."),
+    OptionRow::integer("active-defrag-cycle-max", 25, 1, 99).kept().doc("Redis' defragmentation."),
+    OptionRow::integer("active-defrag-threshold-lower", 10, 0, 1000).kept().doc("Redis' defragmentation."),
+    OptionRow::integer("active-defrag-threshold-upper", 100, 0, 1000).kept().doc("Redis' defragmentation."),
+    OptionRow::integer("active-defrag-max-scan-fields", 1000, 1, i64::MAX).kept().doc("Redis' defragmentation."),
+    OptionRow::bool("jemalloc-bg-thread", true).kept().doc("Redis' allocator thread."),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use thermocline_engine::EvictionPolicy;
+
+    #[test]
+    fn policies_are_in_the_order_of_the_engine() {
+        assert!(EvictionPolicy::ALL.iter().map(|policy| policy.name()).eq(POLICIES.iter().copied()));
+    }
+}

@@ -1,0 +1,72 @@
+//! Sockets in, bytes out: the network layer of one server thread.
+//!
+//! Every server thread calls [`run_thread`] once. It hosts, on a tokio-uring runtime, one reactor task that drives
+//! the sockets' ring and the thread's other completion sources, and one ordinary task per connection, made by the
+//! caller, that awaits [`Connection::recv`] and [`Connection::send`]. This layer knows no protocol and no command.
+//!
+//! ```text
+//! run_thread            runtime     start, serve, stop: the only way in
+//!   listeners           listener    addresses bound once per thread (SO_REUSEPORT)
+//!   reactor             reactor     one round: submit, reap, hand completions to connections; park when all is empty
+//!     policy            busy_poll   whether a short spin instead of parking pays
+//!   connection          connection  what a task holds: recv, send, closed
+//!     state             state       what the reactor holds of it: inbox, wakers, why it ended
+//!     by slot           table       the connections of the thread
+//!   other threads       thread      ThreadWaker, Closer, ShutdownSignal: messages into a reactor
+//!   signal              eventfd     how rings and threads wake a parked reactor
+//!   ring                ring        SQEs and CQEs, and the output buffers the kernel may read
+//!     output buffers    outgoing    one batch per connection on its way out
+//!     input buffers     buffer_ring provided buffers, given out only while a socket has data
+//!   probe               probe       is io_uring there, and what to do if not
+//! ```
+//!
+//! **Invariant:** memory the kernel may touch is owned by `ring` and `buffer_ring` until its completion is reaped.
+//! **Invariant:** an idle connection owns no buffer. **Invariant:** every queue here has a named bound.
+
+mod buffer_ring;
+mod busy_poll;
+mod connection;
+mod eventfd;
+mod listener;
+mod outgoing;
+mod probe;
+mod reactor;
+mod ring;
+mod runtime;
+mod state;
+mod table;
+mod thread;
+
+#[cfg(test)]
+mod tests;
+
+pub use buffer_ring::RecvBuffer;
+pub use connection::Connection;
+pub use listener::{BindOptions, BoundAddress, Listener, bind_listeners};
+pub use probe::probe;
+pub use runtime::{ThreadOptions, run_thread};
+pub use thread::{Closer, ShutdownSignal, ThreadWaker};
+
+use std::io;
+use std::os::fd::RawFd;
+
+/// Something besides the sockets that completes work on a server thread, such as the engine's disk ring.
+///
+/// The reactor polls it from the thread that called [`run_thread`]; no method may block.
+pub trait CompletionSource {
+    /// Asks that `eventfd` be signalled whenever a completion may be waiting. Called once, before anything else.
+    ///
+    /// # Errors
+    /// What the kernel answered; the thread does not start then.
+    fn register_eventfd(&self, eventfd: RawFd) -> io::Result<()>;
+
+    /// Submits what is queued. Called once per round of the reactor, after the connections' tasks have run; whoever
+    /// queues work from a task that something else than this reactor woke (a timer) submits it on the spot.
+    fn flush(&self);
+
+    /// Takes all completions that are there, wakes who waits for them, and returns how many there were.
+    fn drain(&self) -> usize;
+
+    /// How many operations have been submitted and not yet completed: while there are any, a short spin may pay.
+    fn outstanding(&self) -> usize;
+}

@@ -1,0 +1,524 @@
+//! The one task per thread that moves bytes between the kernel and the connections.
+//!
+//! A *round* submits what tasks have queued, takes all completions of all sources, and wakes the tasks concerned.
+//! Rounds follow each other, with the tasks in between, until one finds nothing; then the reactor may spin for a
+//! moment and parks. Owns backpressure: when to stop receiving, who gets input buffers next, how long to let a
+//! closed connection's output drain.
+//!
+//! **Invariant:** parked means: nothing is queued, nothing has completed, the eventfd will tell of anything new. Whoever
+//! queues work calls [`Reactor::kick`].
+
+use super::CompletionSource;
+use super::buffer_ring::RecvBuffer;
+use super::busy_poll::BusyPoll;
+use super::connection::Connection;
+use super::listener::Listener;
+use super::outgoing::SendStatus;
+use super::ring::{Completion, Ring};
+use super::runtime::ThreadOptions;
+use super::state::{ConnectionState, End};
+use super::table::ConnectionTable;
+use super::thread::{ShutdownSignal, ThreadShared};
+use socket2::SockRef;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+use tokio::io::unix::AsyncFd;
+
+/// A connection whose task leaves more input than this unread is no longer received from. What the kernel had in
+/// hand still arrives: at most one more burst of 32 buffers.
+const UNREAD_BYTES_MAX: usize = 64 * 1024;
+
+/// How long accepting rests after it failed for lack of descriptors or memory.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+/// How many [`Reactor::tick`]s a closed connection's output may take to go out.
+const LINGER_TICKS: u32 = 5;
+
+/// Looks at the rings per look at the clock while spinning.
+const LOOKS_PER_CLOCK: u32 = 16;
+
+static NEXT_CONNECTION_ID: AtomicU64 = AtomicU64::new(1);
+
+/// Where a thread is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    /// No new connections; the present ones finish.
+    Draining,
+    /// The grace period is over.
+    Stopping,
+}
+
+struct Linger {
+    slot: u32,
+    id: u64,
+    ticks_left: u32,
+}
+
+pub(super) struct Reactor {
+    ring: Ring,
+    sources: Vec<Rc<dyn CompletionSource>>,
+    thread: Arc<ThreadShared>,
+    shutdown: ShutdownSignal,
+    /// Emptied when the thread stops accepting.
+    listeners: RefCell<Vec<Listener>>,
+    table: ConnectionTable,
+    connections_max: usize,
+    shutdown_grace: Duration,
+    spawn: Box<dyn Fn(Connection)>,
+    phase: Cell<Phase>,
+    round: Cell<u32>,
+    parked: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+    busy_poll: RefCell<BusyPoll>,
+    /// Connections that had data when the kernel had no buffer, first come first served; one entry per connection.
+    starved: RefCell<VecDeque<u32>>,
+    /// Dropped connections with output on its way.
+    lingering: RefCell<Vec<Linger>>,
+    completions: RefCell<Vec<Completion>>,
+    refusals: Cell<u64>,
+}
+
+impl Reactor {
+    pub(super) fn new(
+        options: ThreadOptions,
+        sources: Vec<Rc<dyn CompletionSource>>,
+        spawn: Box<dyn Fn(Connection)>,
+        shutdown: ShutdownSignal,
+    ) -> io::Result<Rc<Self>> {
+        let ring = Ring::new(options.recv_buffers, options.recv_buffer_bytes)?;
+        Ok(Rc::new(Self {
+            ring,
+            sources,
+            thread: ThreadShared::new()?,
+            shutdown,
+            listeners: RefCell::new(options.listeners),
+            table: ConnectionTable::default(),
+            connections_max: options.connections_max,
+            shutdown_grace: Duration::from_millis(options.shutdown_grace_ms),
+            spawn,
+            phase: Cell::new(Phase::Serving),
+            round: Cell::new(0),
+            parked: Cell::new(false),
+            waker: RefCell::default(),
+            busy_poll: RefCell::new(BusyPoll::new(options.busy_poll_us, Instant::now())),
+            starved: RefCell::default(),
+            lingering: RefCell::default(),
+            completions: RefCell::default(),
+            refusals: Cell::new(0),
+        }))
+    }
+
+    pub(super) fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    pub(super) fn thread(&self) -> &Arc<ThreadShared> {
+        &self.thread
+    }
+
+    // ---- the loop ----
+
+    /// Tells all sources where to signal, and starts accepting.
+    pub(super) fn start(&self) -> io::Result<()> {
+        use std::os::fd::AsRawFd;
+        let eventfd = self.thread.eventfd().as_raw_fd();
+        self.ring.register_eventfd(eventfd)?;
+        for source in &self.sources {
+            source.register_eventfd(eventfd)?;
+        }
+        self.ring.quiet();
+        for index in 0..self.listeners.borrow().len() {
+            self.accept(index as u32);
+        }
+        Ok(())
+    }
+
+    /// Runs rounds until there is nothing to do. Ready when the thread has stopped.
+    ///
+    /// # Errors
+    /// The sockets' ring broke.
+    pub(super) fn poll(
+        self: &Rc<Self>,
+        signal: &AsyncFd<BorrowedFd<'_>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.parked.replace(false) {
+            self.ring.quiet();
+        }
+        loop {
+            if self.run_round()? {
+                // The tasks that were woken go first; they queue their output for the next round.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            match self.phase.get() {
+                Phase::Draining if self.table.len() == 0 => return Poll::Ready(Ok(())),
+                Phase::Stopping => return Poll::Ready(Ok(())),
+                _ => {}
+            }
+            if self.spin() {
+                continue;
+            }
+            self.ring.listen();
+            if self.has_work() {
+                self.ring.quiet();
+                continue;
+            }
+            match signal.poll_read_ready(cx) {
+                Poll::Ready(guard) => {
+                    // What the signal told of is looked at after it was cleared, so nothing is missed.
+                    guard?.clear_ready();
+                    self.ring.quiet();
+                }
+                Poll::Pending => {
+                    let mut kept = self.waker.borrow_mut();
+                    if !kept.as_ref().is_some_and(|kept| kept.will_wake(cx.waker())) {
+                        *kept = Some(cx.waker().clone());
+                    }
+                    self.parked.set(true);
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    /// Makes a parked reactor run a round, because something was queued for it.
+    pub(super) fn kick(&self) {
+        if self.parked.get()
+            && let Some(waker) = self.waker.borrow().as_ref()
+        {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// One round; returns whether anything had completed.
+    fn run_round(self: &Rc<Self>) -> io::Result<bool> {
+        self.round.set(self.round.get().wrapping_add(1));
+        let mut progress = self.thread.take_signal() && self.take_messages();
+        self.feed_starved();
+        let mut completions = self.completions.take();
+        self.ring.turn(&mut completions)?;
+        progress |= !completions.is_empty();
+        let mut ran_out = false;
+        for completion in completions.drain(..) {
+            match completion {
+                Completion::Received { slot, result, more } => {
+                    ran_out |= matches!(result, Err(libc::ENOBUFS));
+                    self.received(slot, result, more);
+                }
+                Completion::SendEnded { slot } => self.send_ended(slot),
+                Completion::SendStalled { slot } => {
+                    let state = self.table.get(slot).expect("a slot is kept until its send is over");
+                    self.ring.send_rest(slot, state.fd());
+                }
+                Completion::Accepted { listener, result, more } => self.accepted(listener, result, more),
+            }
+        }
+        self.completions.replace(completions);
+        if ran_out {
+            self.ring.buffers().grow();
+        }
+        for source in &self.sources {
+            source.flush();
+            progress |= source.drain() > 0;
+        }
+        Ok(progress)
+    }
+
+    fn has_work(&self) -> bool {
+        self.ring.has_work() || self.thread.is_signalled()
+    }
+
+    /// Looks at the rings for a moment if that is likely to pay; returns whether there is something to do.
+    fn spin(&self) -> bool {
+        let mut policy = self.busy_poll.borrow_mut();
+        if !policy.is_enabled() {
+            return false;
+        }
+        let start = Instant::now();
+        let outstanding = self.sources.iter().map(|source| source.outstanding()).sum();
+        let Some(bound) = policy.spin_for(start, outstanding) else { return false };
+        let found = loop {
+            if (0..LOOKS_PER_CLOCK).any(|_| {
+                std::hint::spin_loop();
+                self.has_work() || self.sources.iter().any(|source| source.drain() > 0)
+            }) {
+                break true;
+            }
+            if start.elapsed() >= bound {
+                break false;
+            }
+        };
+        policy.spun(found);
+        found
+    }
+
+    /// Once a second: what need not be done sooner.
+    pub(super) fn tick(&self) {
+        self.ring.buffers().shrink();
+        let expired: Vec<Linger> = {
+            let mut lingering = self.lingering.borrow_mut();
+            lingering.iter_mut().for_each(|linger| linger.ticks_left -= 1);
+            lingering.extract_if(.., |linger| linger.ticks_left == 0).collect()
+        };
+        for linger in expired {
+            self.shut_down_socket(linger.slot, linger.id);
+        }
+        self.kick();
+    }
+
+    // ---- accepting ----
+
+    fn accept(&self, index: u32) {
+        if let Some(listener) = self.listeners.borrow().get(index as usize) {
+            self.ring.accept(index, listener.socket.as_fd());
+            self.kick();
+        }
+    }
+
+    fn accepted(self: &Rc<Self>, listener: u32, result: io::Result<OwnedFd>, more: bool) {
+        match result {
+            Ok(socket) => {
+                self.adopt(listener, socket);
+                if !more {
+                    self.accept(listener);
+                }
+            }
+            Err(error) => {
+                let raw = error.raw_os_error();
+                if more || raw == Some(libc::ECANCELED) || self.phase.get() != Phase::Serving {
+                    return;
+                }
+                if matches!(raw, Some(libc::ECONNABORTED | libc::EINTR | libc::EAGAIN)) {
+                    return self.accept(listener);
+                }
+                tracing::warn!(%error, rest = ?ACCEPT_REST, "cannot accept connections for the moment");
+                let reactor = Rc::clone(self);
+                tokio::task::spawn_local(async move {
+                    tokio::time::sleep(ACCEPT_REST).await;
+                    reactor.accept(listener);
+                });
+            }
+        }
+    }
+
+    fn adopt(self: &Rc<Self>, listener: u32, socket: OwnedFd) {
+        if self.phase.get() != Phase::Serving {
+            return;
+        }
+        if self.table.len() >= self.connections_max {
+            let refusals = self.refusals.get() + 1;
+            self.refusals.set(refusals);
+            // The first and then ever fewer: a flood of connections must not become a flood of lines.
+            if refusals.is_power_of_two() {
+                tracing::warn!(refusals, limit = self.connections_max, "connection refused: too many");
+            }
+            return;
+        }
+        let tcp = self.listeners.borrow().get(listener as usize).is_some_and(|listener| listener.tcp);
+        let peer = if tcp {
+            SockRef::from(&socket).peer_addr().ok().and_then(|peer| peer.as_socket())
+        } else {
+            None
+        };
+        let id = NEXT_CONNECTION_ID.fetch_add(1, Ordering::Relaxed);
+        let state = self.table.insert_with(|slot| ConnectionState::new(id, slot, socket, peer));
+        self.ring.open(state.slot);
+        self.arm(&state);
+        (self.spawn)(Connection::new(Rc::clone(self), state));
+    }
+
+    // ---- input ----
+
+    /// Receives from a connection unless that is under way, over, or waits for a buffer.
+    pub(super) fn arm(&self, state: &ConnectionState) {
+        if !state.armed.get() && !state.starved.get() && state.end.get().is_none() {
+            state.armed.set(true);
+            self.ring.recv(state.slot, state.fd());
+            self.kick();
+        } else if !self.starved.borrow().is_empty() {
+            self.kick();
+        }
+    }
+
+    /// A task took input: receives again where that had been stopped.
+    pub(super) fn input_taken(&self, state: &ConnectionState) {
+        if !state.armed.get() && state.unread_bytes.get() <= UNREAD_BYTES_MAX / 2 {
+            self.arm(state);
+        }
+    }
+
+    fn received(&self, slot: u32, result: Result<Option<RecvBuffer>, i32>, more: bool) {
+        let Some(state) = self.table.get(slot) else { return };
+        if !more {
+            state.armed.set(false);
+            state.cancelling.set(false);
+        }
+        if state.dropped.get() {
+            return self.remove_if_over(&state);
+        }
+        match result {
+            Ok(Some(buffer)) if state.end.get().is_none() => self.deliver(&state, buffer),
+            Ok(Some(_)) => {}
+            Ok(None) => state.end(End::Eof),
+            Err(libc::ENOBUFS) => {
+                if !state.starved.replace(true) {
+                    self.starved.borrow_mut().push_back(slot);
+                }
+            }
+            Err(libc::ECANCELED | libc::EINTR | libc::EAGAIN) => self.input_taken(&state),
+            Err(errno) => state.end(End::Failed(errno)),
+        }
+    }
+
+    fn deliver(&self, state: &ConnectionState, buffer: RecvBuffer) {
+        let round = self.round.get();
+        state.push_input(buffer, round);
+        let seen = self.busy_poll.borrow_mut().note_active(state.active_interval.get());
+        state.active_interval.set(seen);
+        state.input.wake();
+        let unread = state.unread_bytes.get();
+        if !state.armed.get() {
+            self.input_taken(state);
+        } else if unread > UNREAD_BYTES_MAX && state.inbox_round.get() != round && !state.cancelling.get() {
+            // The task had a turn since the input came and left it: it is busy, so let the peer wait.
+            state.cancelling.set(true);
+            self.ring.cancel_recv(state.slot);
+        }
+    }
+
+    /// Receives again from connections that found no buffer, as many as there are buffers now.
+    fn feed_starved(&self) {
+        if self.starved.borrow().is_empty() {
+            return;
+        }
+        self.ring.buffers().top_up();
+        if self.ring.buffers().published() == 0 {
+            self.reclaim_buffers();
+        }
+        for _ in 0..self.ring.buffers().published() {
+            let Some(slot) = self.starved.borrow_mut().pop_front() else { break };
+            // The slot may have a new owner by now, which is not starved unless it queued itself.
+            if let Some(state) = self.table.get(slot)
+                && state.starved.replace(false)
+                && !state.dropped.get()
+            {
+                self.arm(&state);
+            }
+        }
+    }
+
+    /// Copies input out of the kernel's buffers where tasks had a turn and left it, so that nobody who does not
+    /// read can keep the others from receiving.
+    fn reclaim_buffers(&self) {
+        let round = self.round.get();
+        for state in self.table.all() {
+            if state.unread_bytes.get() > 0 && state.inbox_round.get() != round.wrapping_sub(1) {
+                state.copy_out_input();
+            }
+        }
+    }
+
+    // ---- output ----
+
+    /// Sends a batch on a connection whose output is idle.
+    pub(super) fn send(&self, state: &ConnectionState, bytes: Vec<u8>) {
+        self.ring.send(state.slot, state.fd(), bytes);
+        self.kick();
+    }
+
+    fn send_ended(&self, slot: u32) {
+        if let Some(state) = self.table.get(slot) {
+            state.output.wake();
+            self.remove_if_over(&state);
+        }
+    }
+
+    // ---- closing ----
+
+    /// The task gave its handle up.
+    pub(super) fn dropped(&self, state: &Rc<ConnectionState>) {
+        state.dropped.set(true);
+        state.clear_input();
+        state.input.clear();
+        state.output.clear();
+        if state.armed.get() && !state.cancelling.replace(true) {
+            self.ring.cancel_recv(state.slot);
+        }
+        if matches!(self.ring.send_status(state.slot), SendStatus::Fast | SendStatus::Slow) {
+            self.ring.await_send(state.slot);
+            self.lingering.borrow_mut().push(Linger {
+                slot: state.slot,
+                id: state.id,
+                ticks_left: LINGER_TICKS,
+            });
+        }
+        self.kick();
+        self.remove_if_over(state);
+    }
+
+    /// Forgets a dropped connection, and thereby closes its socket, once the kernel holds nothing of it.
+    fn remove_if_over(&self, state: &Rc<ConnectionState>) {
+        let sending = matches!(self.ring.send_status(state.slot), SendStatus::Fast | SendStatus::Slow);
+        if state.dropped.get() && !state.armed.get() && !sending {
+            self.table.remove(state.slot);
+            self.kick();
+        }
+    }
+
+    /// Ends both directions of a connection's socket, which ends whatever the kernel still waits for on it.
+    fn shut_down_socket(&self, slot: u32, id: u64) {
+        if let Some(state) = self.table.get(slot)
+            && state.id == id
+        {
+            state.clear_input();
+            state.end(End::Closed);
+            // The only error is a socket that is down already.
+            let _ = SockRef::from(&state.socket).shutdown(Shutdown::Both);
+        }
+    }
+
+    // ---- messages from other threads ----
+
+    fn take_messages(self: &Rc<Self>) -> bool {
+        for request in self.thread.take_close_requests() {
+            self.shut_down_socket(request.slot, request.id);
+        }
+        if self.shutdown.is_requested() && self.phase.get() == Phase::Serving {
+            self.drain();
+        }
+        true
+    }
+
+    /// Stops accepting, tells every task that there is no more input, and sets the time limit for that.
+    fn drain(self: &Rc<Self>) {
+        self.phase.set(Phase::Draining);
+        for index in 0..self.listeners.borrow().len() {
+            self.ring.cancel_accept(index as u32);
+        }
+        self.listeners.borrow_mut().clear();
+        for state in self.table.all() {
+            state.clear_input();
+            state.end(End::Closed);
+        }
+        let reactor = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep(reactor.shutdown_grace).await;
+            tracing::warn!(
+                connections = reactor.table.len(),
+                "connections cut off: the grace period is over"
+            );
+            reactor.phase.set(Phase::Stopping);
+            reactor.kick();
+        });
+    }
+}

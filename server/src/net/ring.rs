@@ -1,0 +1,422 @@
+//! The sockets' io_uring: submissions, completions, and the memory the kernel may touch meanwhile.
+//!
+//! Owns the ring, the provided buffers, the output in flight and the knowledge of what each kernel version can do.
+//! Knows slots and file descriptors, nothing of tasks or of what the bytes mean.
+//!
+//! A reply is one SQE with MSG_DONTWAIT and SKIP_SUCCESS: the kernel executes it while the ring is entered and posts
+//! a completion only if it failed or took a part. So once the queue was consumed and every completion reaped, the
+//! sends that did not report are done. What a full socket buffer refused is sent again without MSG_DONTWAIT: the
+//! kernel then waits for room itself.
+#![allow(unsafe_code)]
+
+use super::buffer_ring::{BUFFER_GROUP, BufferRing, RecvBuffer};
+use super::outgoing::{OutgoingTable, SendStatus};
+use io_uring::types::{CancelBuilder, Fd};
+use io_uring::{IoUring, cqueue, opcode, squeue};
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::rc::Rc;
+use std::sync::atomic::{Ordering, fence};
+use std::time::{Duration, Instant};
+
+/// Submission entries: when they are full, the ring is entered at once, so this bounds no connection.
+const SQ_ENTRIES: u32 = 2048;
+
+/// Completion entries; beyond them the kernel keeps completions in its own memory until they are asked for.
+const CQ_ENTRIES: u32 = 8192;
+
+/// The most bytes one send hands to the kernel, whose results are 32-bit; the rest follows.
+const SEND_BYTES_MAX: usize = 1 << 30;
+
+/// How long closing the ring waits for the kernel to let go of our memory before that memory is leaked instead.
+const TEARDOWN_MAX: Duration = Duration::from_secs(2);
+
+/// Whether the ring's eventfd signal may be switched off while the reactor is awake. It saves a wake-up of ourselves
+/// per round. The kernel orders "work is pending" before its look at the switch with a full barrier only where an
+/// atomic read-modify-write is one, which is x86; elsewhere the signal stays on.
+const EVENTFD_SWITCH: bool = cfg!(target_arch = "x86_64");
+
+/// What a completion answers, in the upper half of its user data; the slot is the lower half.
+const ACCEPT: u64 = 1;
+const RECV: u64 = 2;
+const SEND: u64 = 3;
+const CANCEL: u64 = 4;
+
+fn tag(kind: u64, slot: u32) -> u64 {
+    kind << 32 | u64::from(slot)
+}
+
+/// A completion, in terms of this layer.
+#[derive(Debug)]
+pub(super) enum Completion {
+    /// A listener has a new connection, or could not accept one. Without `more`, accepting has stopped.
+    Accepted { listener: u32, result: io::Result<OwnedFd>, more: bool },
+    /// A connection has data (never empty), ended (`Ok(None)`), or failed. Without `more`, receiving has stopped.
+    Received { slot: u32, result: Result<Option<RecvBuffer>, i32>, more: bool },
+    /// An awaited send is over; see [`Ring::send_status`].
+    SendEnded { slot: u32 },
+    /// The kernel took only part of a batch: [`Ring::send_rest`] is due.
+    SendStalled { slot: u32 },
+}
+
+/// The sockets' ring of one thread.
+pub(super) struct Ring {
+    uring: RefCell<IoUring>,
+    buffers: Rc<BufferRing>,
+    outgoing: RefCell<OutgoingTable>,
+    /// Sends whose only sign of success is that they do not report.
+    silent_sends: RefCell<Vec<u32>>,
+    /// Accepts and receives that the kernel holds: each will post one more completion, the last.
+    armed: Cell<usize>,
+    multishot_recv: Cell<bool>,
+    /// Completions taken off the ring and not yet decoded.
+    reaped: RefCell<Vec<cqueue::Entry>>,
+    /// The error after which the kernel takes no more work; the next turn reports it.
+    broken: Cell<Option<i32>>,
+}
+
+impl Ring {
+    /// Sets the ring up on the calling thread, which is the only one that may use it.
+    ///
+    /// # Errors
+    /// What the kernel answered; see [`probe`](super::probe()) for what it means.
+    pub(super) fn new(buffer_count: u16, buffer_bytes: u32) -> io::Result<Self> {
+        let uring = build()?;
+        let buffers = BufferRing::new(buffer_count, buffer_bytes)?;
+        buffers.register(&uring.submitter())?;
+        Ok(Self {
+            uring: RefCell::new(uring),
+            buffers,
+            outgoing: RefCell::default(),
+            silent_sends: RefCell::default(),
+            armed: Cell::new(0),
+            multishot_recv: Cell::new(true),
+            reaped: RefCell::default(),
+            broken: Cell::new(None),
+        })
+    }
+
+    pub(super) fn register_eventfd(&self, eventfd: RawFd) -> io::Result<()> {
+        self.uring.borrow().submitter().register_eventfd(eventfd)
+    }
+
+    pub(super) fn buffers(&self) -> &BufferRing {
+        &self.buffers
+    }
+
+    /// Starts accepting on a listener until a completion without `more`.
+    pub(super) fn accept(&self, listener: u32, socket: BorrowedFd<'_>) {
+        let entry = opcode::AcceptMulti::new(Fd(socket.as_raw_fd()))
+            .flags(libc::SOCK_CLOEXEC)
+            .build()
+            .user_data(tag(ACCEPT, listener));
+        self.armed.set(self.armed.get() + 1);
+        self.push(&entry);
+    }
+
+    /// Starts receiving on a connection until a completion without `more`.
+    pub(super) fn recv(&self, slot: u32, socket: BorrowedFd<'_>) {
+        let fd = Fd(socket.as_raw_fd());
+        let entry = if self.multishot_recv.get() {
+            opcode::RecvMulti::new(fd, BUFFER_GROUP).build()
+        } else {
+            opcode::Recv::new(fd, std::ptr::null_mut(), 0)
+                .buf_group(BUFFER_GROUP)
+                .build()
+                .flags(squeue::Flags::BUFFER_SELECT)
+        };
+        self.armed.set(self.armed.get() + 1);
+        self.push(&entry.user_data(tag(RECV, slot)));
+    }
+
+    pub(super) fn cancel_accept(&self, listener: u32) {
+        self.cancel(tag(ACCEPT, listener));
+    }
+
+    pub(super) fn cancel_recv(&self, slot: u32) {
+        self.cancel(tag(RECV, slot));
+    }
+
+    fn cancel(&self, target: u64) {
+        let entry = opcode::AsyncCancel::new(target)
+            .build()
+            .user_data(tag(CANCEL, 0))
+            .flags(squeue::Flags::SKIP_SUCCESS);
+        self.push(&entry);
+    }
+
+    /// Gives the output table a place for a new connection.
+    pub(super) fn open(&self, slot: u32) {
+        self.outgoing.borrow_mut().open(slot);
+    }
+
+    /// Queues a batch for a connection whose [`send_status`](Self::send_status) is idle.
+    pub(super) fn send(&self, slot: u32, socket: BorrowedFd<'_>, bytes: Vec<u8>) {
+        let mut outgoing = self.outgoing.borrow_mut();
+        let silent = bytes.len() <= SEND_BYTES_MAX;
+        outgoing.start(slot, bytes);
+        let entry = if silent {
+            self.silent_sends.borrow_mut().push(slot);
+            let flags = libc::MSG_DONTWAIT | libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
+            send_entry(slot, socket, outgoing.rest(slot), flags).flags(squeue::Flags::SKIP_SUCCESS)
+        } else {
+            outgoing.advance(slot, 0);
+            waiting_send_entry(slot, socket, outgoing.rest(slot))
+        };
+        drop(outgoing);
+        self.push(&entry);
+    }
+
+    /// Sends what is left of a stalled batch as soon as the peer makes room.
+    pub(super) fn send_rest(&self, slot: u32, socket: BorrowedFd<'_>) {
+        let entry = waiting_send_entry(slot, socket, self.outgoing.borrow().rest(slot));
+        self.push(&entry);
+    }
+
+    pub(super) fn send_status(&self, slot: u32) -> SendStatus {
+        self.outgoing.borrow().status(slot)
+    }
+
+    /// Asks for a [`Completion::SendEnded`] when the slot's present send is over.
+    pub(super) fn await_send(&self, slot: u32) {
+        self.outgoing.borrow_mut().set_awaited(slot);
+    }
+
+    /// An empty output buffer from the pool.
+    pub(super) fn take_buffer(&self) -> Vec<u8> {
+        self.outgoing.borrow_mut().take_buffer()
+    }
+
+    fn push(&self, entry: &squeue::Entry) {
+        let mut uring = self.uring.borrow_mut();
+        // SAFETY: an entry refers to no memory at all or, if it is a send, to bytes in `outgoing`, which neither
+        // moves nor frees them until the send is known to be over, even if this ring is dropped (see `drop`).
+        while unsafe { uring.submission().push(entry) }.is_err() {
+            match uring.submit() {
+                Ok(_) => {}
+                Err(error) if is_transient(&error) => self.reaped.borrow_mut().extend(uring.completion()),
+                Err(error) => {
+                    self.broken.set(error.raw_os_error());
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Whether entering the ring or reaping it would do anything now. No system call.
+    pub(super) fn has_work(&self) -> bool {
+        let mut uring = self.uring.borrow_mut();
+        let submission = uring.submission();
+        if !submission.is_empty() || submission.taskrun() || submission.cq_overflow() {
+            return true;
+        }
+        drop(submission);
+        !uring.completion().is_empty()
+    }
+
+    /// Enters the kernel if there is something to submit or to fetch, and appends what completed to `out`.
+    ///
+    /// # Errors
+    /// The ring does not work any more.
+    pub(super) fn turn(&self, out: &mut Vec<Completion>) -> io::Result<()> {
+        if let Some(errno) = self.broken.get() {
+            return Err(io::Error::from_raw_os_error(errno));
+        }
+        let mut reaped = self.reaped.take();
+        let all_submitted = self.enter(&mut reaped)?;
+        for entry in reaped.drain(..) {
+            self.decode(&entry, out);
+        }
+        if all_submitted {
+            self.settle_silent_sends(out);
+        }
+        // `push` puts something here only where the kernel is short of memory; do not lose it.
+        let mut late = self.reaped.borrow_mut();
+        reaped.append(&mut late);
+        *late = reaped;
+        Ok(())
+    }
+
+    /// Enters the kernel if need be and takes all completions; returns whether the kernel took all submissions.
+    fn enter(&self, reaped: &mut Vec<cqueue::Entry>) -> io::Result<bool> {
+        let mut uring = self.uring.borrow_mut();
+        loop {
+            let submission = uring.submission();
+            let pending = !submission.is_empty() || submission.taskrun() || submission.cq_overflow();
+            drop(submission);
+            if pending
+                && let Err(error) = uring.submit()
+                && !is_transient(&error)
+            {
+                return Err(error);
+            }
+            reaped.extend(uring.completion());
+            // Completions the queue had no room for wait in the kernel; a silent send is only known to be done
+            // when they were looked at as well.
+            let submission = uring.submission();
+            if !submission.cq_overflow() {
+                return Ok(submission.is_empty());
+            }
+        }
+    }
+
+    fn decode(&self, entry: &cqueue::Entry, out: &mut Vec<Completion>) {
+        let slot = entry.user_data() as u32;
+        let more = cqueue::more(entry.flags());
+        let result = entry.result();
+        match entry.user_data() >> 32 {
+            ACCEPT => {
+                self.disarm_unless(more);
+                let result = if result >= 0 {
+                    // SAFETY: a successful accept completion hands us a new descriptor that nobody else owns.
+                    Ok(unsafe { OwnedFd::from_raw_fd(result) })
+                } else {
+                    Err(io::Error::from_raw_os_error(-result))
+                };
+                out.push(Completion::Accepted { listener: slot, result, more });
+            }
+            RECV => {
+                self.disarm_unless(more);
+                let buffer = cqueue::buffer_select(entry.flags())
+                    .map(|id| self.buffers.lend(id, result.max(0) as u32));
+                let result = if result == -libc::EINVAL && self.multishot_recv.get() {
+                    // Linux 5.19 has no multishot receive; it sets every such request back to one at a time.
+                    self.multishot_recv.set(false);
+                    Err(libc::EAGAIN)
+                } else if result < 0 {
+                    Err(-result)
+                } else {
+                    Ok(buffer.filter(|bytes| !bytes.is_empty()))
+                };
+                out.push(Completion::Received { slot, result, more });
+            }
+            SEND => self.decode_send(slot, result, out),
+            // A cancellation reports only that its target was gone already.
+            _ => {}
+        }
+    }
+
+    fn decode_send(&self, slot: u32, result: i32, out: &mut Vec<Completion>) {
+        let mut outgoing = self.outgoing.borrow_mut();
+        let was_fast = outgoing.status(slot) == SendStatus::Fast;
+        let unsent = match result {
+            1.. => outgoing.advance(slot, result as usize),
+            _ if -result == libc::EINTR || (was_fast && -result == libc::EAGAIN) => outgoing.advance(slot, 0),
+            _ => false,
+        };
+        if unsent {
+            out.push(Completion::SendStalled { slot });
+            return;
+        }
+        let awaited = match result {
+            1.. => outgoing.finish(slot),
+            0 => outgoing.fail(slot, libc::EPIPE),
+            ..0 => outgoing.fail(slot, -result),
+        };
+        if awaited {
+            out.push(Completion::SendEnded { slot });
+        }
+    }
+
+    fn settle_silent_sends(&self, out: &mut Vec<Completion>) {
+        let mut outgoing = self.outgoing.borrow_mut();
+        for slot in self.silent_sends.borrow_mut().drain(..) {
+            // One that reported is on the slow way by now, or failed.
+            if outgoing.status(slot) == SendStatus::Fast && outgoing.finish(slot) {
+                out.push(Completion::SendEnded { slot });
+            }
+        }
+    }
+
+    fn disarm_unless(&self, more: bool) {
+        if !more {
+            self.armed.set(self.armed.get() - 1);
+        }
+    }
+
+    /// Switches the eventfd signal off while the reactor is awake and looks at the ring anyway.
+    pub(super) fn quiet(&self) {
+        if EVENTFD_SWITCH {
+            self.uring.borrow_mut().completion().disable_eventfd();
+        }
+    }
+
+    /// Switches the signal on again. Ask [`has_work`](Self::has_work) *after* this and before parking.
+    pub(super) fn listen(&self) {
+        if EVENTFD_SWITCH {
+            self.uring.borrow_mut().completion().enable_eventfd();
+            // Pairs with the kernel's barrier between marking work as pending and looking at the switch.
+            fence(Ordering::SeqCst);
+        }
+    }
+
+    /// Makes the kernel let go of all our memory: cancels everything and waits, bounded.
+    fn close(&self) -> bool {
+        let deadline = Instant::now() + TEARDOWN_MAX;
+        let mut completions = Vec::new();
+        loop {
+            let everything = CancelBuilder::any().all();
+            self.push(&opcode::AsyncCancel2::new(everything).build().user_data(tag(CANCEL, 0)));
+            if self.turn(&mut completions).is_err() {
+                return false;
+            }
+            for completion in &completions {
+                if let Completion::SendStalled { slot } = completion {
+                    self.outgoing.borrow_mut().fail(*slot, libc::ECANCELED);
+                }
+            }
+            completions.clear();
+            if self.armed.get() == 0 && !self.outgoing.borrow().any_busy() {
+                return true;
+            }
+            if Instant::now() >= deadline {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        // Closing the ring's descriptor alone does not wait for the kernel: it might still read output or fill
+        // input buffers. So everything is cancelled first; if that fails, leaking the memory is what is sound.
+        if !self.close() {
+            tracing::warn!("the kernel did not give the sockets' buffers back; their memory is leaked");
+            std::mem::forget(std::mem::take(&mut *self.outgoing.borrow_mut()));
+            std::mem::forget(Rc::clone(&self.buffers));
+        }
+        let _ = self.uring.borrow().submitter().unregister_buf_ring(BUFFER_GROUP);
+    }
+}
+
+fn send_entry(slot: u32, socket: BorrowedFd<'_>, bytes: &[u8], flags: i32) -> squeue::Entry {
+    let len = bytes.len().min(SEND_BYTES_MAX) as u32;
+    opcode::Send::new(Fd(socket.as_raw_fd()), bytes.as_ptr(), len)
+        .flags(flags)
+        .build()
+        .user_data(tag(SEND, slot))
+}
+
+/// A send that the kernel keeps until the peer has made room for all of it.
+fn waiting_send_entry(slot: u32, socket: BorrowedFd<'_>, bytes: &[u8]) -> squeue::Entry {
+    send_entry(slot, socket, bytes, libc::MSG_WAITALL | libc::MSG_NOSIGNAL)
+}
+
+/// Errors of entering the ring after which the same call may succeed.
+fn is_transient(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINTR | libc::EAGAIN | libc::EBUSY))
+}
+
+/// Builds the ring with the best set of flags the kernel knows.
+fn build() -> io::Result<IoUring> {
+    let mut builder = IoUring::builder();
+    builder.dontfork().setup_cqsize(CQ_ENTRIES).setup_submit_all().setup_coop_taskrun().setup_taskrun_flag();
+    let mut newer = builder.clone();
+    newer.setup_single_issuer().setup_defer_taskrun();
+    match newer.build(SQ_ENTRIES) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => builder.build(SQ_ENTRIES),
+        result => result,
+    }
+}
