@@ -26,6 +26,7 @@ pub(crate) struct Fixture {
     pub(crate) session: Session,
     thread: Thread,
     now: UnixMillis,
+    changes: u64,
     groups: &'static [&'static [Command]],
 }
 
@@ -38,7 +39,8 @@ impl Fixture {
             memory: Arc::new(NoMemoryGauge),
             seed: [1, 2, 3, 4],
         };
-        let engine = Arc::new(Engine::new(EngineConfig::default(), components));
+        let engine = Engine::new(EngineConfig::default(), components).expect("it needs no device");
+        let engine = Arc::new(engine);
         let session = Session {
             id: 1,
             protocol: Protocol::Resp2,
@@ -47,7 +49,7 @@ impl Fixture {
             is_closing: false,
             no_touch: false,
         };
-        Self { server: Server { engine }, session, thread: Thread {}, now: START, groups }
+        Self { server: Server { engine }, session, thread: Thread {}, now: START, changes: 0, groups }
     }
 
     /// Lets time pass.
@@ -55,11 +57,11 @@ impl Fixture {
         self.now = UnixMillis(self.now.0 + ms);
     }
 
-    /// The reply to a command given as words with blanks between them, escaped where it is not ASCII text:
-    /// `"+OK\\r\\n"`.
+    /// The reply to a command given as words with blanks between them, escaped where it is no ASCII text but
+    /// with quotes as they are: `"+OK\\r\\n"`.
     pub(crate) fn run(&mut self, words: &str) -> String {
         let words: Vec<&str> = words.split_whitespace().collect();
-        self.run_words(&words).escape_ascii().to_string()
+        self.run_words(&words).escape_ascii().to_string().replace("\\'", "'").replace("\\\"", "\"")
     }
 
     /// The reply to a command, whose arguments may be any bytes.
@@ -86,6 +88,11 @@ impl Fixture {
             let reply = reply.strip_suffix("\\r\\n").expect("a reply ends its line");
             assert_eq!(reply, *expected, "{words}");
         }
+    }
+
+    /// How many changes all commands made.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// What the index knows of a key of the selected database.
@@ -118,6 +125,7 @@ impl Fixture {
                 let session = &mut self.session;
                 let mut context = KeyContext { keys, reply, session, server: &self.server };
                 let result = handler(&mut context, arguments);
+                self.changes += context.keys.changes();
                 assert!(
                     result.is_ok() || context.keys.changes() == 0,
                     "a command that fails changes nothing"

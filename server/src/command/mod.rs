@@ -9,8 +9,10 @@
 //! **Invariant:** no handler knows which tier a value was on: `?` hands [`Cold`] up to the dispatcher.
 
 pub mod arguments;
+pub mod bitmap;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod string;
 
 use std::borrow::Cow;
 use std::future::Future;
