@@ -1,14 +1,96 @@
 //! What all server threads share, and what each has of its own.
+//!
+//! - [`clients`]: who is connected, as any thread may see it.
+//! - [`metrics`]: what was done, counted per thread without a shared write.
+//! - [`pause`]: `CLIENT PAUSE`.
 
+pub mod clients;
+pub mod metrics;
+pub mod pause;
+
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 
-use thermocline_engine::Engine;
+use thermocline_engine::{Clock, Engine, Reader, UnixMillis};
+
+use crate::command::table::{CommandTable, table};
+use crate::config::Config;
+use crate::dispatch::Scratch;
+use crate::net::{BoundAddress, ShutdownSignal};
+use clients::Clients;
+use metrics::{Metrics, ThreadMetrics};
+use pause::Pause;
 
 /// Shared by all server threads.
 pub struct Server {
     /// The data.
     pub engine: Arc<Engine>,
+    /// The settings.
+    pub config: Config,
+    /// All commands.
+    pub commands: &'static CommandTable,
+    /// Who is connected.
+    pub clients: Clients,
+    /// What was done since the start.
+    pub metrics: Metrics,
+    /// Whether commands are held back.
+    pub pause: Pause,
+    /// The clock that expiry is judged by.
+    pub clock: Arc<dyn Clock>,
+    /// Stops all server threads, and with them the server.
+    pub shutdown: ShutdownSignal,
+    /// When the server started.
+    pub started_at: UnixMillis,
+    /// 40 hexadecimal digits, drawn anew at every start.
+    pub run_id: String,
+    /// What the server listens on.
+    pub addresses: Vec<BoundAddress>,
+}
+
+impl Server {
+    /// A server with these parts, which listens nowhere yet.
+    pub fn new(engine: Arc<Engine>, config: Config, clock: Arc<dyn Clock>) -> Self {
+        let commands = table();
+        Self {
+            engine,
+            config,
+            commands,
+            clients: Clients::default(),
+            metrics: Metrics::new(commands.len()),
+            pause: Pause::default(),
+            started_at: clock.now(),
+            clock,
+            shutdown: ShutdownSignal::new(),
+            run_id: format!("{:032x}{:08x}", rand::random::<u128>(), rand::random::<u32>()),
+            addresses: Vec::new(),
+        }
+    }
 }
 
 /// What one server thread has of its own.
-pub struct Thread {}
+pub struct Thread {
+    /// What all threads share.
+    pub server: Arc<Server>,
+    /// The thread's counters.
+    pub metrics: Arc<ThreadMetrics>,
+    /// The clock that commands are timed by.
+    pub(crate) stopwatch: quanta::Clock,
+    /// Reads cold values.
+    pub reader: Rc<Reader>,
+    /// What batches need while they run and leave behind empty.
+    pub(crate) scratch: RefCell<Scratch>,
+}
+
+impl Thread {
+    /// A server thread's own things; call it on that thread.
+    ///
+    /// # Errors
+    /// The SSD tier cannot open another queue.
+    pub fn new(server: Arc<Server>) -> io::Result<Self> {
+        let metrics = server.metrics.add_thread();
+        let reader = Rc::new(Reader::new(Arc::clone(&server.engine))?);
+        Ok(Self { server, metrics, stopwatch: quanta::Clock::new(), reader, scratch: RefCell::default() })
+    }
+}

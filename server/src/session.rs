@@ -1,12 +1,19 @@
 //! A client's session: what the server remembers of a connection between commands.
 
+use std::sync::Arc;
+
 use thermocline_protocol::Protocol;
 
-/// One client's state.
+use crate::server::clients::{ClientFlags, ClientShared};
+
+/// One client's state. Ten thousand idle connections hold ten thousand of these: what few clients need goes into
+/// a box of its own.
 #[derive(Debug)]
 pub struct Session {
     /// The client's id, unique since the server started.
     pub id: u64,
+    /// The client as other threads see it: its names, and what dispatch notes of it.
+    pub client: Arc<ClientShared>,
     /// RESP2 or RESP3.
     pub protocol: Protocol,
     /// The selected database.
@@ -17,4 +24,52 @@ pub struct Session {
     pub is_closing: bool,
     /// Whether accesses leave no trace in LRU and LFU: `CLIENT NO-TOUCH`.
     pub no_touch: bool,
+    /// Whether the client is not to be closed for the memory it takes: `CLIENT NO-EVICT`.
+    pub no_evict: bool,
+    /// Which replies are sent: `CLIENT REPLY`.
+    pub reply_mode: ReplyMode,
+}
+
+/// Which replies a client wants.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ReplyMode {
+    /// All.
+    #[default]
+    On,
+    /// None.
+    Off,
+    /// `CLIENT REPLY SKIP` was run just now: that command has no reply, and the next has none.
+    SkipNext,
+    /// This command's reply is not sent.
+    Skip,
+}
+
+impl Session {
+    /// The session of a client that has just connected.
+    pub fn new(client: Arc<ClientShared>, is_authenticated: bool) -> Self {
+        Self {
+            id: client.id,
+            client,
+            protocol: Protocol::Resp2,
+            database: 0,
+            is_authenticated,
+            is_closing: false,
+            no_touch: false,
+            no_evict: false,
+            reply_mode: ReplyMode::On,
+        }
+    }
+
+    /// Shows others what has changed.
+    pub(crate) fn publish(&self) {
+        let mut flags = ClientFlags::NONE;
+        for (is_set, flag) in [
+            (self.no_evict, ClientFlags::NO_EVICT),
+            (self.no_touch, ClientFlags::NO_TOUCH),
+            (self.is_closing, ClientFlags::CLOSING),
+        ] {
+            flags = ClientFlags(flags.0 | if is_set { flag.0 } else { 0 });
+        }
+        self.client.note_session(self.database, self.protocol.version() as u8, flags);
+    }
 }

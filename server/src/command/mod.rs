@@ -13,6 +13,7 @@ pub mod bitmap;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod string;
+pub mod table;
 
 use std::borrow::Cow;
 use std::future::Future;

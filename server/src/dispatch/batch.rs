@@ -1,0 +1,151 @@
+//! A batch: all requests of a connection that are there, run one after another until one has to wait.
+
+use std::borrow::Cow;
+
+use thermocline_engine::{Fetched, UnixMillis};
+use thermocline_protocol::{ArgumentRanges, Arguments, Limits, ReplyEncoder};
+
+use super::execute::Outcome;
+use super::input::{Input, Next};
+use crate::command::table::CommandEntry;
+use crate::server::{Server, Thread};
+use crate::session::Session;
+
+/// Replies are sent when they are this long, in bytes, though the batch goes on: a client that asks for more than it
+/// reads then waits for itself.
+const OUTPUT_BYTES_MAX: usize = 256 * 1024;
+
+/// What a thread keeps for its batches.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    pub(super) arguments: ArgumentRanges,
+    /// Empty unless a batch has just stopped at a cold value.
+    pub(super) fetched: Fetched,
+}
+
+/// Why a batch does not go on.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// All requests were answered.
+    Drained,
+    /// The connection is to be closed when the replies were sent.
+    Closing,
+    /// There is so much output that it must be sent first.
+    OutputFull,
+    /// The next request cannot be run yet.
+    Waits(Outcome),
+}
+
+/// Everything that requests of one connection run with.
+pub(super) struct Batch<'a> {
+    pub(super) thread: &'a Thread,
+    pub(super) server: &'a Server,
+    pub(super) session: &'a mut Session,
+    pub(super) output: &'a mut Vec<u8>,
+    pub(super) fetched: &'a mut Fetched,
+    /// The time at which all its commands run.
+    pub(super) now: UnixMillis,
+    /// When the command at hand began, by the thread's stopwatch.
+    pub(super) began: u64,
+    /// Commands that take at least this long are reported.
+    pub(super) slow_ns: u64,
+    /// How many requests were answered.
+    pub(super) answered: usize,
+    /// The last command that was run.
+    pub(super) last_command: Option<usize>,
+    /// What the next command that finds a value cold replies, instead of fetching it (again).
+    pub(super) fetch_failure: Option<Cow<'static, str>>,
+    /// The next command has waited for memory as long as it may.
+    pub(super) waited_for_room: bool,
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn new(
+        thread: &'a Thread,
+        session: &'a mut Session,
+        output: &'a mut Vec<u8>,
+        fetched: &'a mut Fetched,
+    ) -> Self {
+        let server = &*thread.server;
+        Self {
+            thread,
+            server,
+            session,
+            output,
+            fetched,
+            now: server.clock.now(),
+            began: thread.stopwatch.raw(),
+            slow_ns: slow_ns(server),
+            answered: 0,
+            last_command: None,
+            fetch_failure: None,
+            waited_for_room: false,
+        }
+    }
+
+    /// Runs requests until there are no more or something has to be waited for.
+    pub(super) fn run(&mut self, input: &mut Input, arguments: &mut ArgumentRanges) -> Stop {
+        let mut limits = limits(self.server, self.session);
+        loop {
+            let outcome = match input.next(&limits, arguments) {
+                Next::Request(arguments) => self.execute(arguments),
+                Next::Nothing => return Stop::Drained,
+                Next::Broken(error) => {
+                    ReplyEncoder::new(self.output, self.session.protocol).protocol_error(error);
+                    self.server.metrics.note_error(b"ERR");
+                    self.session.is_closing = true;
+                    return Stop::Closing;
+                }
+            };
+            if outcome != Outcome::Answered {
+                return Stop::Waits(outcome);
+            }
+            input.consume();
+            self.answered += 1;
+            if self.session.is_closing {
+                return Stop::Closing;
+            }
+            if self.output.len() >= OUTPUT_BYTES_MAX {
+                return Stop::OutputFull;
+            }
+            limits.unauthenticated &= !self.session.is_authenticated;
+        }
+    }
+
+    /// Nanoseconds since the last lap; a new one begins. The time it takes to parse a request is part of it.
+    #[inline]
+    pub(super) fn lap_ns(&mut self) -> u64 {
+        let stopwatch = &self.thread.stopwatch;
+        let ended = stopwatch.raw();
+        let lap_ns = stopwatch.delta_as_nanos(self.began, ended);
+        self.began = ended;
+        lap_ns
+    }
+
+    /// Reports a command that took long.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn note_slow(&mut self, entry: &CommandEntry, arguments: Arguments<'_>, duration_ns: u64) {
+        let _ = (entry, arguments, duration_ns);
+    }
+}
+
+/// What a request of this client may be.
+pub(super) fn limits(server: &Server, session: &Session) -> Limits {
+    Limits {
+        max_bulk_bytes: server.config.proto_max_bulk_bytes() as usize,
+        unauthenticated: !session.is_authenticated && server.config.password().is_some(),
+        ..Limits::REDIS
+    }
+}
+
+/// From which duration on a command is of interest to SLOWLOG or LATENCY.
+fn slow_ns(server: &Server) -> u64 {
+    let config = &server.config;
+    let slowlog_ns =
+        u64::try_from(config.slowlog_threshold_us()).map_or(u64::MAX, |us| us.saturating_mul(1000));
+    match config.latency_monitor_threshold_ms() {
+        0 => slowlog_ns,
+        ms => slowlog_ns.min(ms.saturating_mul(1_000_000)),
+    }
+}

@@ -1,0 +1,191 @@
+//! One request: look it up, check it, lock its keys, run its handler, count it.
+//!
+//! [`Batch::execute`] is for what clients send; [`Batch::call`], without the checks, is also what a transaction or a
+//! script runs its commands with.
+
+use thermocline_engine::{Admission, UnixMillis};
+use thermocline_protocol::{Arguments, ReplyEncoder};
+
+use super::batch::Batch;
+use super::key_positions::keys;
+use super::refusal;
+use crate::command::table::CommandEntry;
+use crate::command::{Context, Failure, Flags, Handler, KeyContext};
+use crate::session::ReplyMode;
+
+/// What became of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It was answered, if only with an error.
+    Answered,
+    /// It needs values from the SSD; the batch's `fetched` knows which.
+    Cold,
+    /// It writes, and there is no memory for it yet.
+    NoRoom,
+    /// Commands like it are held back until this time.
+    Paused(UnixMillis),
+    /// Its handler may wait, so it cannot run here.
+    Waits,
+}
+
+impl<'a> Batch<'a> {
+    /// Runs a request that a client sent.
+    #[inline]
+    pub(super) fn execute(&mut self, arguments: Arguments<'_>) -> Outcome {
+        let entry = match self.server.commands.resolve(arguments) {
+            Ok(entry) => entry,
+            Err(unknown) => {
+                return self.refuse(None, &refusal::unknown(self.server.commands, unknown, arguments));
+            }
+        };
+        if !entry.accepts(arguments.len()) {
+            return self.refuse(Some(entry), &refusal::wrong_arity(entry));
+        }
+        if !self.session.is_authenticated
+            && !entry.has(Flags::NO_AUTH)
+            && self.server.config.password().is_some()
+        {
+            return self.refuse(Some(entry), refusal::NO_AUTH.as_bytes());
+        }
+        // Commands that are not allowed, inside MULTI or by ACL, are refused here; inside MULTI the others are
+        // queued below, instead of being run.
+        if let Some(until) = self.server.pause.holds_back(entry.command.flags, self.now) {
+            return Outcome::Paused(until);
+        }
+        if entry.has(Flags::DENYOOM) {
+            match self.server.engine.admit_write() {
+                Admission::Go => self.waited_for_room = false,
+                Admission::Wait if !self.waited_for_room => return Outcome::NoRoom,
+                _ => {
+                    self.waited_for_room = false;
+                    self.server.engine.note_refused_write();
+                    return self.refuse(Some(entry), refusal::OUT_OF_MEMORY.as_bytes());
+                }
+            }
+        }
+        if let Handler::Waiting(_) = entry.command.handler {
+            return Outcome::Waits;
+        }
+        let start = self.output.len();
+        let replies = self.session.reply_mode;
+        let result = self.call(entry, arguments);
+        self.finish(entry, arguments, start, replies, result)
+    }
+
+    /// Runs a command's handler on its keys. Nothing is checked but what the handler checks.
+    #[inline]
+    pub(super) fn call(&mut self, entry: &CommandEntry, arguments: Arguments<'_>) -> Result<(), Failure> {
+        let protocol = self.session.protocol;
+        match entry.command.handler {
+            Handler::Keys(handler) => {
+                let (engine, database, now) = (&self.server.engine, self.session.database, self.now);
+                let mut keys = match entry.single_key {
+                    Some(position) => engine.lock_key(database, arguments.get(position), now, self.fetched),
+                    None => engine.lock_keys(database, keys(entry.command, arguments), now, self.fetched),
+                };
+                if self.session.no_touch {
+                    keys.stop_touching();
+                }
+                let mut context = KeyContext {
+                    keys,
+                    reply: ReplyEncoder::new(self.output, protocol),
+                    session: self.session,
+                    server: self.server,
+                };
+                // What the command changed is reported from here, once something consumes it.
+                handler(&mut context, arguments)
+            }
+            Handler::Server(handler) => {
+                let mut context = Context {
+                    reply: ReplyEncoder::new(self.output, protocol),
+                    session: self.session,
+                    server: self.server,
+                    thread: self.thread,
+                };
+                let result = handler(&mut context, arguments);
+                self.session.publish();
+                result
+            }
+            Handler::Waiting(_) => panic!("{} was to run in a task that may wait", entry.full_name),
+            Handler::Container => panic!("{} alone has too few arguments", entry.full_name),
+        }
+    }
+
+    /// Turns what a handler returned into the end of its reply, and counts it. `start` is where its reply begins,
+    /// `replies` what the client wanted when it began.
+    #[inline]
+    pub(super) fn finish(
+        &mut self,
+        entry: &CommandEntry,
+        arguments: Arguments<'_>,
+        start: usize,
+        replies: ReplyMode,
+        result: Result<(), Failure>,
+    ) -> Outcome {
+        let metrics = self.thread.metrics.command(entry.id);
+        match result {
+            Ok(()) => {}
+            Err(Failure::Cold) if self.fetch_failure.is_none() => {
+                self.output.truncate(start);
+                return Outcome::Cold;
+            }
+            Err(failure) => {
+                let text = match failure {
+                    Failure::Error(text) => text,
+                    Failure::Cold => self.fetch_failure.take().expect("it is there"),
+                };
+                metrics.failed.add(1);
+                self.write_error(start, text.as_bytes());
+            }
+        }
+        self.last_command = Some(entry.id);
+        let duration_ns = self.lap_ns();
+        metrics.note_call(duration_ns);
+        if duration_ns >= self.slow_ns {
+            self.note_slow(entry, arguments, duration_ns);
+        }
+        if replies != ReplyMode::On || self.session.reply_mode != ReplyMode::On {
+            self.drop_reply(start, replies);
+        }
+        Outcome::Answered
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refuse(&mut self, entry: Option<&CommandEntry>, text: &[u8]) -> Outcome {
+        let start = self.output.len();
+        if let Some(entry) = entry {
+            self.thread.metrics.command(entry.id).rejected.add(1);
+        }
+        let replies = self.session.reply_mode;
+        self.write_error(start, text);
+        if replies != ReplyMode::On {
+            self.drop_reply(start, replies);
+        }
+        Outcome::Answered
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn write_error(&mut self, start: usize, text: &[u8]) {
+        self.output.truncate(start);
+        self.server.metrics.note_error(text);
+        ReplyEncoder::new(self.output, self.session.protocol).error(text);
+    }
+
+    /// Takes back a reply that the client did not want: `before` is what it said before the command, which may have
+    /// changed that.
+    #[cold]
+    fn drop_reply(&mut self, start: usize, before: ReplyMode) {
+        let now = &mut self.session.reply_mode;
+        let is_unwanted = before == ReplyMode::Skip || matches!(*now, ReplyMode::Off | ReplyMode::SkipNext);
+        *now = match *now {
+            ReplyMode::SkipNext => ReplyMode::Skip,
+            ReplyMode::Skip => ReplyMode::On,
+            other => other,
+        };
+        if is_unwanted {
+            self.output.truncate(start);
+        }
+    }
+}

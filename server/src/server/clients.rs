@@ -1,0 +1,256 @@
+//! Who is connected: what CLIENT LIST shows and CLIENT KILL finds, from any thread.
+//!
+//! A connection's own thread writes its [`ClientShared`], with relaxed stores only; everybody may read. What is read
+//! may be a batch old and need not be of one moment.
+//!
+//! **Invariant:** a client is registered exactly as long as its session lives.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use thermocline_engine::UnixMillis;
+
+use crate::net::Closer;
+
+/// A client's last command before it has sent one.
+const NO_COMMAND: u32 = u32::MAX;
+
+/// One client, as others see it. Around 200 bytes.
+#[derive(Debug)]
+pub struct ClientShared {
+    /// Unique since the server started.
+    pub id: u64,
+    /// The client's address; `None` on a unix socket.
+    pub peer: Option<SocketAddr>,
+    /// The address it connected to.
+    pub local: Option<SocketAddr>,
+    /// The socket's descriptor.
+    pub fd: i32,
+    /// When it connected.
+    pub connected_at: UnixMillis,
+    last_interaction_ms: AtomicU64,
+    last_command: AtomicU32,
+    database: AtomicU32,
+    query_buffer_bytes: AtomicU32,
+    output_buffer_bytes: AtomicU32,
+    flags: AtomicU8,
+    resp: AtomicU8,
+    names: Mutex<Option<Box<ClientNames>>>,
+    closer: Option<Closer>,
+}
+
+/// What a client calls itself. Most clients say nothing, so this is kept apart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientNames {
+    /// `CLIENT SETNAME`.
+    pub name: String,
+    /// `CLIENT SETINFO LIB-NAME`.
+    pub library: String,
+    /// `CLIENT SETINFO LIB-VER`.
+    pub library_version: String,
+}
+
+/// What a client is or asked for, as CLIENT LIST shows it. More bits follow with more commands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ClientFlags(pub u8);
+
+impl ClientFlags {
+    /// None.
+    pub const NONE: Self = Self(0);
+    /// `CLIENT NO-EVICT ON`.
+    pub const NO_EVICT: Self = Self(1);
+    /// `CLIENT NO-TOUCH ON`.
+    pub const NO_TOUCH: Self = Self(1 << 1);
+    /// Will be closed after its replies.
+    pub const CLOSING: Self = Self(1 << 2);
+
+    /// Whether all flags of `other` are set.
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+impl ClientShared {
+    /// A client that has just connected. Without a `closer` it cannot be closed by others.
+    pub fn new(id: u64, connected_at: UnixMillis, closer: Option<Closer>) -> Self {
+        Self {
+            id,
+            peer: None,
+            local: None,
+            fd: -1,
+            connected_at,
+            last_interaction_ms: AtomicU64::new(connected_at.0),
+            last_command: AtomicU32::new(NO_COMMAND),
+            database: AtomicU32::new(0),
+            query_buffer_bytes: AtomicU32::new(0),
+            output_buffer_bytes: AtomicU32::new(0),
+            flags: AtomicU8::new(0),
+            resp: AtomicU8::new(2),
+            names: Mutex::new(None),
+            closer,
+        }
+    }
+
+    /// When it sent something last.
+    pub fn last_interaction(&self) -> UnixMillis {
+        UnixMillis(self.last_interaction_ms.load(Ordering::Relaxed))
+    }
+
+    /// The number of its last command in the command table.
+    pub fn last_command(&self) -> Option<usize> {
+        let id = self.last_command.load(Ordering::Relaxed);
+        (id != NO_COMMAND).then_some(id as usize)
+    }
+
+    /// The selected database.
+    pub fn database(&self) -> usize {
+        self.database.load(Ordering::Relaxed) as usize
+    }
+
+    /// 2 or 3.
+    pub fn resp(&self) -> u8 {
+        self.resp.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of a request that has not come whole.
+    pub fn query_buffer_bytes(&self) -> usize {
+        self.query_buffer_bytes.load(Ordering::Relaxed) as usize
+    }
+
+    /// Bytes of replies that wait for the client to read.
+    pub fn output_buffer_bytes(&self) -> usize {
+        self.output_buffer_bytes.load(Ordering::Relaxed) as usize
+    }
+
+    /// What it asked for.
+    pub fn flags(&self) -> ClientFlags {
+        ClientFlags(self.flags.load(Ordering::Relaxed))
+    }
+
+    /// What it calls itself.
+    pub fn names(&self) -> ClientNames {
+        self.names.lock().as_deref().cloned().unwrap_or_default()
+    }
+
+    /// Changes what it calls itself.
+    pub fn change_names(&self, change: impl FnOnce(&mut ClientNames)) {
+        let mut names = self.names.lock();
+        change(names.get_or_insert_default());
+        if names.as_deref() == Some(&ClientNames::default()) {
+            *names = None;
+        }
+    }
+
+    /// Closes its connection soon, from any thread.
+    pub fn close(&self) {
+        if let Some(closer) = &self.closer {
+            closer.close();
+        }
+    }
+
+    /// Its own thread ran a batch of its commands, the last of which is `last_command`.
+    #[inline]
+    pub(crate) fn note_batch(&self, now: UnixMillis, last_command: Option<usize>) {
+        self.last_interaction_ms.store(now.0, Ordering::Relaxed);
+        if let Some(id) = last_command {
+            self.last_command.store(id as u32, Ordering::Relaxed);
+        }
+    }
+
+    /// Its own thread ran a command that may have changed its session.
+    pub(crate) fn note_session(&self, database: usize, resp: u8, flags: ClientFlags) {
+        self.database.store(database as u32, Ordering::Relaxed);
+        self.resp.store(resp, Ordering::Relaxed);
+        self.flags.store(flags.0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn note_query_buffer(&self, bytes: usize) {
+        self.query_buffer_bytes.store(u32::try_from(bytes).unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
+    pub(crate) fn note_output_buffer(&self, bytes: usize) {
+        self.output_buffer_bytes.store(u32::try_from(bytes).unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+}
+
+/// All clients, by id.
+#[derive(Debug, Default)]
+pub struct Clients {
+    by_id: Mutex<BTreeMap<u64, Arc<ClientShared>>>,
+}
+
+impl Clients {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.by_id.lock().len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All of them, in the order in which they connected.
+    pub fn all(&self) -> Vec<Arc<ClientShared>> {
+        self.by_id.lock().values().cloned().collect()
+    }
+
+    /// The client of this id.
+    pub fn get(&self, id: u64) -> Option<Arc<ClientShared>> {
+        self.by_id.lock().get(&id).cloned()
+    }
+
+    /// Registers a client unless there are `limit` already.
+    pub(crate) fn add(&self, client: &Arc<ClientShared>, limit: usize) -> bool {
+        let mut by_id = self.by_id.lock();
+        if by_id.len() >= limit {
+            return false;
+        }
+        let before = by_id.insert(client.id, Arc::clone(client));
+        assert!(before.is_none(), "no two clients have one id");
+        true
+    }
+
+    pub(crate) fn remove(&self, id: u64) {
+        self.by_id.lock().remove(&id);
+    }
+
+    /// Closes the connections that have been silent for longer than `timeout_s` seconds.
+    pub fn close_idle(&self, now: UnixMillis, timeout_s: u64) {
+        let idle = self.all().into_iter().filter(|client| {
+            now.0.saturating_sub(client.last_interaction().0) > timeout_s.saturating_mul(1000)
+        });
+        idle.for_each(|client| client.close());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(id: u64) -> Arc<ClientShared> {
+        Arc::new(ClientShared::new(id, UnixMillis(1000), None))
+    }
+
+    #[test]
+    fn no_more_clients_than_the_limit_are_registered() {
+        let clients = Clients::default();
+        assert!(clients.add(&client(1), 2) && clients.add(&client(2), 2));
+        assert!(!clients.add(&client(3), 2));
+        clients.remove(1);
+        assert!(clients.add(&client(4), 2));
+        assert_eq!(clients.all().iter().map(|client| client.id).collect::<Vec<_>>(), [2, 4]);
+    }
+
+    #[test]
+    fn names_that_are_empty_again_take_no_memory() {
+        let client = client(1);
+        client.change_names(|names| names.name = "worker".into());
+        assert_eq!(client.names().name, "worker");
+        client.change_names(|names| names.name.clear());
+        assert!(client.names.lock().is_none());
+    }
+}
