@@ -278,7 +278,8 @@ impl Table {
                 }
             }
         }
-        let next_prefix = if segment.depth == 0 { None } else { segment.prefix.checked_add(1 << (64 - segment.depth)) };
+        let next_prefix =
+            if segment.depth == 0 { None } else { segment.prefix.checked_add(1 << (64 - segment.depth)) };
         Some(SegmentRange { next_prefix })
     }
 
