@@ -53,6 +53,21 @@ impl Fetched {
         self.wanted.clear();
     }
 
+    /// Forgets the values that were read, but not what is still wanted.
+    pub fn clear_values(&mut self) {
+        self.values.clear();
+    }
+
+    /// Takes over what `other` has read.
+    pub fn append(&mut self, mut other: Self) {
+        self.values.append(&mut other.values);
+    }
+
+    /// The length of all wanted records, in bytes.
+    pub fn wanted_bytes(&self) -> usize {
+        self.wanted.iter().map(|wanted| wanted.location.length_bytes() as usize).sum()
+    }
+
     /// Whether something must be read.
     pub fn has_wanted(&self) -> bool {
         !self.wanted.is_empty()

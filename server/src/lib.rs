@@ -1,7 +1,23 @@
 //! The RESP server.
+//!
+//! ```text
+//! run          startup      from a configuration to running threads, and to a clean end
+//!   net        net          sockets: bytes in, bytes out
+//!   dispatch   dispatch     requests of a connection, one after another
+//!   command    command      the table of commands, and their handlers
+//!   session    session      what is remembered of one client
+//!   server     server       what all threads share
+//!   config     config       settings
+//!   process    process      the clock and memory of this process, for the engine
+//! ```
 
 pub mod command;
 pub mod config;
+pub mod dispatch;
 pub mod net;
+pub mod process;
 pub mod server;
 pub mod session;
+mod startup;
+
+pub use startup::{RunError, run};

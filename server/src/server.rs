@@ -9,9 +9,11 @@ pub mod metrics;
 pub mod pause;
 
 use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 
-use thermocline_engine::{Clock, Engine, UnixMillis};
+use thermocline_engine::{Clock, Engine, Reader, UnixMillis};
 
 use crate::command::table::{CommandTable, table};
 use crate::config::Config;
@@ -65,11 +67,6 @@ impl Server {
             addresses: Vec::new(),
         }
     }
-
-    /// Whether clients must give a password.
-    pub fn wants_password(&self) -> bool {
-        self.config.has_password()
-    }
 }
 
 /// What one server thread has of its own.
@@ -80,14 +77,20 @@ pub struct Thread {
     pub metrics: Arc<ThreadMetrics>,
     /// The clock that commands are timed by.
     pub(crate) stopwatch: quanta::Clock,
+    /// Reads cold values.
+    pub reader: Rc<Reader>,
     /// What batches need while they run and leave behind empty.
     pub(crate) scratch: RefCell<Scratch>,
 }
 
 impl Thread {
     /// A server thread's own things; call it on that thread.
-    pub fn new(server: Arc<Server>) -> Self {
+    ///
+    /// # Errors
+    /// The SSD tier cannot open another queue.
+    pub fn new(server: Arc<Server>) -> io::Result<Self> {
         let metrics = server.metrics.add_thread();
-        Self { server, metrics, stopwatch: quanta::Clock::new(), scratch: RefCell::default() }
+        let reader = Rc::new(Reader::new(Arc::clone(&server.engine))?);
+        Ok(Self { server, metrics, stopwatch: quanta::Clock::new(), reader, scratch: RefCell::default() })
     }
 }

@@ -9,11 +9,13 @@ use thermocline_engine::{
     Components, Engine, EngineConfig, Fetched, KeyInfo, ManualClock, NoMemoryGauge, UnixMillis,
 };
 use thermocline_protocol::{
-    ArgumentRanges, Arguments, Limits, Parsed, Protocol, ReplyEncoder, RequestParser, encode_request,
+    ArgumentRanges, Arguments, Limits, Parsed, ReplyEncoder, RequestParser, encode_request,
 };
 
 use super::arguments::wrong_arity;
 use super::{Command, Context, Failure, Handler, KeyContext, KeyPositions};
+use crate::config::Config;
+use crate::server::clients::ClientShared;
 use crate::server::{Server, Thread};
 use crate::session::Session;
 
@@ -22,7 +24,7 @@ pub(crate) const START: UnixMillis = UnixMillis(1_700_000_000_000);
 
 /// A server without a socket, and one client of it.
 pub(crate) struct Fixture {
-    pub(crate) server: Server,
+    pub(crate) server: Arc<Server>,
     pub(crate) session: Session,
     thread: Thread,
     now: UnixMillis,
@@ -38,16 +40,12 @@ impl Fixture {
             memory: Arc::new(NoMemoryGauge),
             seed: [1, 2, 3, 4],
         };
-        let engine = Arc::new(Engine::new(EngineConfig::default(), components));
-        let session = Session {
-            id: 1,
-            protocol: Protocol::Resp2,
-            database: 0,
-            is_authenticated: true,
-            is_closing: false,
-            no_touch: false,
-        };
-        Self { server: Server { engine }, session, thread: Thread {}, now: START, groups }
+        let clock = Arc::clone(&components.clock);
+        let engine = Engine::new(EngineConfig::default(), components).expect("the default configuration");
+        let server = Arc::new(Server::new(Arc::new(engine), Config::default(), clock));
+        let thread = Thread::new(Arc::clone(&server)).expect("an engine without a device needs no ring");
+        let session = Session::new(Arc::new(ClientShared::new(1, START, None)), true);
+        Self { server, session, thread, now: START, groups }
     }
 
     /// Lets time pass.

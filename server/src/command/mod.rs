@@ -9,6 +9,7 @@
 //! **Invariant:** no handler knows which tier a value was on: `?` hands [`Cold`] up to the dispatcher.
 
 pub mod arguments;
+pub mod table;
 #[cfg(test)]
 pub(crate) mod fixture;
 

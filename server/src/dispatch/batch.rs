@@ -1,12 +1,13 @@
 //! A batch: all requests of a connection that are there, run one after another until one has to wait.
 
+use std::borrow::Cow;
+
 use thermocline_engine::{Fetched, UnixMillis};
 use thermocline_protocol::{ArgumentRanges, Arguments, Limits, ReplyEncoder};
 
 use super::execute::Outcome;
 use super::input::{Input, Next};
 use crate::command::table::CommandEntry;
-use crate::command::Flags;
 use crate::server::{Server, Thread};
 use crate::session::Session;
 
@@ -48,10 +49,12 @@ pub(super) struct Batch<'a> {
     pub(super) began: u64,
     /// Commands that take at least this long are reported.
     pub(super) slow_ns: u64,
+    /// How many requests were answered.
+    pub(super) answered: usize,
     /// The last command that was run.
     pub(super) last_command: Option<usize>,
     /// What the next command that finds a value cold replies, instead of fetching it (again).
-    pub(super) fetch_failure: Option<&'static str>,
+    pub(super) fetch_failure: Option<Cow<'static, str>>,
     /// The next command has waited for memory as long as it may.
     pub(super) waited_for_room: bool,
 }
@@ -73,6 +76,7 @@ impl<'a> Batch<'a> {
             now: server.clock.now(),
             began: thread.stopwatch.raw(),
             slow_ns: slow_ns(server),
+            answered: 0,
             last_command: None,
             fetch_failure: None,
             waited_for_room: false,
@@ -97,6 +101,7 @@ impl<'a> Batch<'a> {
                 return Stop::Waits(outcome);
             }
             input.consume();
+            self.answered += 1;
             if self.session.is_closing {
                 return Stop::Closing;
             }

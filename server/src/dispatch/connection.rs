@@ -7,10 +7,12 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use thermocline_engine::UnixMillis;
+
 use super::batch::{Batch, Scratch, Stop};
 use super::input::Input;
 use super::{refusal, waits};
-use crate::net::Connection;
+use crate::net::{Connection, RecvBuffer};
 use crate::server::Thread;
 use crate::server::clients::ClientShared;
 use crate::session::Session;
@@ -19,40 +21,40 @@ use crate::session::Session;
 pub(super) struct Client {
     pub(super) session: Session,
     pub(super) input: Input,
+    thread: Rc<Thread>,
 }
 
 /// Serves a connection until it ends: the future of its task.
 pub async fn serve(connection: Connection, thread: Rc<Thread>) {
-    let Some(mut client) = Client::admit(&connection, &thread) else {
+    let Some(mut client) = Client::admit(&connection, thread) else {
         let mut last_words = refusal::TOO_MANY_CLIENTS.to_vec();
         // Whoever cannot be told is closed all the same.
         let _ = connection.send(&mut last_words).await;
         return;
     };
     while let Ok(Some(received)) = connection.recv().await {
-        client.note_received(&thread, received.len());
-        client.input.receive(received);
+        client.receive(received);
         let mut output = connection.output_buffer();
-        let stop = client.run_batch(&connection, &thread, &mut output);
+        let stop = client.run_batch(&connection, &mut output);
         if !matches!(stop, Stop::Drained | Stop::Closing) {
             // Boxed, so that connections that never wait do not pay for what waiting needs.
-            let rest: Pin<Box<dyn Future<Output = io::Result<()>> + '_>> =
-                Box::pin(waits::run_to_end(&connection, &thread, &mut client, &mut output, stop));
+            let thread = Rc::clone(&client.thread);
+            let rest = async { waits::run_to_end(&connection, &thread, &mut client, &mut output, stop).await };
+            let rest: Pin<Box<dyn Future<Output = io::Result<()>> + '_>> = Box::pin(rest);
             if rest.await.is_err() {
                 break;
             }
         }
-        thread.metrics.output_bytes.add(output.len() as u64);
+        client.note_sent(output.len());
         if connection.send(&mut output).await.is_err() || client.session.is_closing {
             break;
         }
     }
-    thread.server.clients.remove(client.session.id);
 }
 
 impl Client {
     /// Takes the client in, unless there are too many.
-    fn admit(connection: &Connection, thread: &Thread) -> Option<Self> {
+    fn admit(connection: &Connection, thread: Rc<Thread>) -> Option<Self> {
         let server = &thread.server;
         let mut shared = ClientShared::new(connection.id(), server.clock.now(), Some(connection.closer()));
         shared.peer = connection.peer_addr();
@@ -65,31 +67,51 @@ impl Client {
         }
         thread.metrics.connections.add(1);
         let is_authenticated = server.config.password().is_none();
-        Some(Self { session: Session::new(shared, is_authenticated), input: Input::default() })
+        Some(Self { session: Session::new(shared, is_authenticated), input: Input::default(), thread })
     }
 
-    pub(super) fn note_received(&self, thread: &Thread, bytes: usize) {
-        thread.metrics.input_bytes.add(bytes as u64);
+    pub(super) fn receive(&mut self, received: RecvBuffer) {
+        self.thread.metrics.input_bytes.add(received.len() as u64);
+        self.input.receive(received);
+    }
+
+    pub(super) fn note_sent(&self, bytes: usize) {
+        self.thread.metrics.output_bytes.add(bytes as u64);
     }
 
     /// Runs all requests that are there, in the thread's scratch memory.
-    fn run_batch(&mut self, connection: &Connection, thread: &Thread, output: &mut Vec<u8>) -> Stop {
-        let mut scratch = thread.scratch.borrow_mut();
+    fn run_batch(&mut self, connection: &Connection, output: &mut Vec<u8>) -> Stop {
+        let mut scratch = self.thread.scratch.borrow_mut();
         let Scratch { arguments, fetched } = &mut *scratch;
-        let mut batch = Batch::new(thread, &mut self.session, output, fetched);
+        let mut batch = Batch::new(&self.thread, &mut self.session, output, fetched);
         let stop = loop {
             let stop = batch.run(&mut self.input, arguments);
             let more = if stop == Stop::Drained { connection.try_recv() } else { None };
-            match more {
-                Some(received) => {
-                    thread.metrics.input_bytes.add(received.len() as u64);
-                    self.input.receive(received);
-                }
-                None => break stop,
-            }
+            let Some(received) = more else { break stop };
+            self.thread.metrics.input_bytes.add(received.len() as u64);
+            self.input.receive(received);
         };
         let (now, last_command) = (batch.now, batch.last_command);
+        drop(scratch);
         self.note_batch(now, last_command);
         stop
+    }
+
+    /// Shows others what became of a batch, and closes a client that has sent too long a request.
+    pub(super) fn note_batch(&mut self, now: UnixMillis, last_command: Option<usize>) {
+        let shared = &self.session.client;
+        shared.note_batch(now, last_command);
+        let kept_bytes = self.input.kept_bytes();
+        shared.note_query_buffer(kept_bytes);
+        if kept_bytes as u64 > self.thread.server.config.query_buffer_limit_bytes() {
+            tracing::warn!(client = self.session.id, kept_bytes, "connection closed: its request is too long");
+            self.session.is_closing = true;
+        }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.thread.server.clients.remove(self.session.id);
     }
 }

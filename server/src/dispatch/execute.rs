@@ -3,6 +3,7 @@
 //! [`Batch::execute`] is for what clients send; [`Batch::call`], without the checks, is also what a transaction or a
 //! script runs its commands with.
 
+use thermocline_engine::{Admission, UnixMillis};
 use thermocline_protocol::{Arguments, ReplyEncoder};
 
 use super::batch::Batch;
@@ -11,7 +12,6 @@ use super::refusal;
 use crate::command::table::CommandEntry;
 use crate::command::{Context, Failure, Flags, Handler, KeyContext};
 use crate::session::ReplyMode;
-use thermocline_engine::UnixMillis;
 
 /// What became of a request.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,11 +49,15 @@ impl<'a> Batch<'a> {
         if let Some(until) = self.server.pause.holds_back(entry.command.flags, self.now) {
             return Outcome::Paused(until);
         }
-        if entry.has(Flags::DENYOOM) && !self.has_room {
-            match self.server.admit_write() {
-                Admission::Go => {}
+        if entry.has(Flags::DENYOOM) {
+            match self.server.engine.admit_write() {
+                Admission::Go => self.waited_for_room = false,
                 Admission::Wait if !self.waited_for_room => return Outcome::NoRoom,
-                _ => return self.refuse(Some(entry), refusal::OUT_OF_MEMORY.as_bytes()),
+                _ => {
+                    self.waited_for_room = false;
+                    self.server.engine.note_refused_write();
+                    return self.refuse(Some(entry), refusal::OUT_OF_MEMORY.as_bytes());
+                }
             }
         }
         if let Handler::Waiting(_) = entry.command.handler {
@@ -125,7 +129,7 @@ impl<'a> Batch<'a> {
             Err(failure) => {
                 let text = match failure {
                     Failure::Error(text) => text,
-                    Failure::Cold => self.fetch_failure.take().expect("it is there").into(),
+                    Failure::Cold => self.fetch_failure.take().expect("it is there"),
                 };
                 metrics.failed.add(1);
                 self.write_error(start, text.as_bytes());

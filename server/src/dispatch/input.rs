@@ -71,7 +71,8 @@ impl Input {
         self.at = 0;
     }
 
-    /// Whether something is there, if only the beginning of a request.
+    /// Whether nothing is there, not even the beginning of a request.
+    #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.received.is_none() && self.kept.is_none()
     }

@@ -30,5 +30,6 @@ pub mod key_positions;
 mod refusal;
 mod waits;
 
+pub use cold::ColdReads;
 pub use connection::serve;
 pub(crate) use batch::Scratch;

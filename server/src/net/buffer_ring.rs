@@ -230,7 +230,7 @@ enum Repr {
 }
 
 impl RecvBuffer {
-    pub(super) fn owned(bytes: Vec<u8>) -> Self {
+    pub(crate) fn owned(bytes: Vec<u8>) -> Self {
         Self(Repr::Owned(bytes))
     }
 

@@ -48,7 +48,7 @@ pub use runtime::{ThreadOptions, run_thread};
 pub use thread::{Closer, ShutdownSignal, ThreadWaker};
 
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::BorrowedFd;
 
 /// Something besides the sockets that completes work on a server thread, such as the engine's disk ring.
 ///
@@ -58,7 +58,7 @@ pub trait CompletionSource {
     ///
     /// # Errors
     /// What the kernel answered; the thread does not start then.
-    fn register_eventfd(&self, eventfd: RawFd) -> io::Result<()>;
+    fn register_eventfd(&self, eventfd: BorrowedFd<'_>) -> io::Result<()>;
 
     /// Submits what is queued. Called once per round of the reactor, after the connections' tasks have run; whoever
     /// queues work from a task that something else than this reactor woke (a timer) submits it on the spot.

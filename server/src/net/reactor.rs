@@ -133,7 +133,7 @@ impl Reactor {
         let eventfd = self.thread.eventfd().as_raw_fd();
         self.ring.register_eventfd(eventfd)?;
         for source in &self.sources {
-            source.register_eventfd(eventfd)?;
+            source.register_eventfd(self.thread.eventfd())?;
         }
         self.ring.quiet();
         for index in 0..self.listeners.borrow().len() {

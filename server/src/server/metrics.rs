@@ -221,8 +221,9 @@ impl Metrics {
     }
 
     /// An error reply of this text was sent.
-    pub(crate) fn note_error(&self, text: &str) {
-        let code = text.split(' ').next().unwrap_or_default();
+    pub(crate) fn note_error(&self, text: &[u8]) {
+        let code = text.split(|&byte| byte == b' ').next().unwrap_or_default();
+        let code = &*String::from_utf8_lossy(code);
         let mut errors = self.errors.lock();
         errors.total += 1;
         if let Some(count) = errors.by_code.get_mut(code) {
@@ -334,7 +335,7 @@ mod tests {
         let threads = [metrics.add_thread(), metrics.add_thread()];
         threads[0].command(1).note_call(1000);
         threads[1].command(1).note_call(3000);
-        metrics.note_error("WRONGTYPE Operation");
+        metrics.note_error(b"WRONGTYPE Operation");
         assert_eq!((metrics.command(1).calls, metrics.command(1).duration_ns), (2, 4000));
         assert_eq!(metrics.command(0), CommandSummary::default());
         assert_eq!(metrics.totals().commands, 2);

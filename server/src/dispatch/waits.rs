@@ -1,0 +1,214 @@
+//! The rest of a batch that had to wait: for cold values, a slow reader, room in memory, a pause, or a handler.
+//!
+//! Before every wait whose end other clients decide, replies that are ready are sent, and the received buffer is given
+//! back, since a thread has a bounded number of them.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use thermocline_engine::{Admission, Fetched, UnixMillis};
+use thermocline_protocol::{ArgumentRanges, ReplyEncoder};
+
+use super::batch::{Batch, Stop, limits};
+use super::connection::Client;
+use super::execute::Outcome;
+use super::input::Next;
+use super::{cold, refusal};
+use crate::command::{Context, Handler};
+use crate::net::Connection;
+use crate::server::Thread;
+
+/// How often a client that is held back by CLIENT PAUSE looks whether it still is.
+const PAUSE_LOOK: Duration = Duration::from_millis(20);
+
+/// Answers everything that is there. The last replies are left in `output`.
+///
+/// # Errors
+/// Nothing more can be sent, or there is nobody left to send it to.
+pub(super) async fn run_to_end(
+    connection: &Connection,
+    thread: &Thread,
+    client: &mut Client,
+    output: &mut Vec<u8>,
+    mut stop: Stop,
+) -> io::Result<()> {
+    let mut fetched = std::mem::take(&mut thread.scratch.borrow_mut().fetched);
+    let mut arguments = ArgumentRanges::new();
+    let mut reading = Reading::default();
+    loop {
+        let mut fetch_failure = None;
+        let mut waited_for_room = false;
+        match stop {
+            Stop::Closing => return Ok(()),
+            Stop::Drained => match connection.try_recv() {
+                Some(received) => client.receive(received),
+                None => return Ok(()),
+            },
+            Stop::OutputFull => send(connection, client, output).await?,
+            Stop::Waits(Outcome::Answered) => unreachable!("an answered request does not stop a batch"),
+            Stop::Waits(Outcome::Cold) => {
+                let now = thread.server.clock.now();
+                fetch_failure = reading.read(thread, client, &mut fetched, now).await;
+            }
+            Stop::Waits(Outcome::NoRoom) => {
+                send(connection, client, output).await?;
+                client.input.detach();
+                waited_for_room = !wait_for_room(thread).await;
+            }
+            Stop::Waits(Outcome::Paused(until)) => {
+                send(connection, client, output).await?;
+                client.input.detach();
+                wait_for_pause(connection, thread, until).await?;
+            }
+            Stop::Waits(Outcome::Waits) => {
+                send(connection, client, output).await?;
+                client.input.detach();
+                run_waiting(thread, client, output, &mut fetched, &mut arguments).await;
+            }
+        }
+        let mut batch = Batch::new(thread, &mut client.session, output, &mut fetched);
+        batch.fetch_failure = fetch_failure;
+        batch.waited_for_room = waited_for_room;
+        if let Some(began) = reading.began.take() {
+            // A command that waited for the SSD took that long.
+            batch.began = began;
+        }
+        stop = batch.run(&mut client.input, &mut arguments);
+        reading.note_run(&mut batch, &stop);
+        let (now, last_command) = (batch.now, batch.last_command);
+        client.note_batch(now, last_command);
+    }
+}
+
+/// The reads of cold values for the request at the head of the input.
+#[derive(Default)]
+struct Reading {
+    /// How often its values were read.
+    attempts: u32,
+    /// How many of the requests that were looked through are still to be run.
+    looked_through: usize,
+    /// When the request began, by the thread's stopwatch.
+    began: Option<u64>,
+}
+
+impl Reading {
+    /// Reads what the next request wants; returns the error it is to reply if it wants still more.
+    async fn read(
+        &mut self,
+        thread: &Thread,
+        client: &Client,
+        fetched: &mut Fetched,
+        now: UnixMillis,
+    ) -> Option<std::borrow::Cow<'static, str>> {
+        thread.metrics.cold_requests.add(1);
+        self.attempts += 1;
+        if self.attempts > cold::ATTEMPTS_MAX {
+            return Some(refusal::RESTLESS.into());
+        }
+        if self.attempts == 1 && self.looked_through == 0 {
+            self.looked_through = cold::fetch_ahead(thread, client, fetched, now).await;
+            return None;
+        }
+        let result = cold::fetch_own(&thread.reader, fetched).await;
+        result.err().map(|error| format!("ERR {error}").into())
+    }
+
+    /// After a run of the batch: which request comes next, and whether what was read is still of use.
+    fn note_run(&mut self, batch: &mut Batch<'_>, stop: &Stop) {
+        if batch.answered > 0 {
+            self.attempts = 0;
+            self.looked_through = self.looked_through.saturating_sub(batch.answered);
+        }
+        if *stop == Stop::Waits(Outcome::Cold) {
+            self.began = Some(batch.began);
+        }
+        if self.looked_through == 0 && batch.answered > 0 {
+            batch.fetched.clear_values();
+        }
+    }
+}
+
+/// Sends what is ready and gives `output` new memory. Keeps no received buffer while the client does not read.
+async fn send(connection: &Connection, client: &mut Client, output: &mut Vec<u8>) -> io::Result<()> {
+    if output.is_empty() {
+        return Ok(());
+    }
+    client.note_sent(output.len());
+    let mut waits = false;
+    poll_fn(|context| {
+        let sent = connection.poll_send(context, output);
+        if sent.is_pending() && !waits {
+            waits = true;
+            client.input.detach();
+            client.session.client.note_output_buffer(output.len());
+        }
+        sent
+    })
+    .await?;
+    if waits {
+        client.session.client.note_output_buffer(0);
+    }
+    *output = connection.output_buffer();
+    Ok(())
+}
+
+/// Waits for room in memory for a write; false if none came in time.
+async fn wait_for_room(thread: &Thread) -> bool {
+    let engine = &thread.server.engine;
+    let deadline = Instant::now() + Duration::from_millis(engine.settings().write_timeout_ms);
+    while engine.admit_write() == Admission::Wait {
+        if tokio::time::timeout_at(deadline.into(), engine.room()).await.is_err() {
+            return false;
+        }
+    }
+    true
+}
+
+/// Waits until commands are no longer held back.
+///
+/// # Errors
+/// The client is gone.
+async fn wait_for_pause(connection: &Connection, thread: &Thread, until: UnixMillis) -> io::Result<()> {
+    let rest_ms = until.0.saturating_sub(thread.server.clock.now().0);
+    let look = tokio::time::sleep(PAUSE_LOOK.min(Duration::from_millis(rest_ms)));
+    let (mut look, mut closed) = (pin!(look), pin!(connection.closed()));
+    poll_fn(|context| {
+        if closed.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        look.as_mut().poll(context).map(Ok)
+    })
+    .await
+}
+
+/// Runs the next request, whose handler may wait.
+async fn run_waiting(
+    thread: &Thread,
+    client: &mut Client,
+    output: &mut Vec<u8>,
+    fetched: &mut Fetched,
+    arguments: &mut ArgumentRanges,
+) {
+    let server = &*thread.server;
+    let limits = limits(server, &client.session);
+    let Next::Request(arguments) = client.input.next(&limits, arguments) else {
+        panic!("the request that stopped the batch is still there");
+    };
+    let entry = server.commands.resolve(arguments).expect("it was found before");
+    let Handler::Waiting(handler) = entry.command.handler else { panic!("{} does not wait", entry.full_name) };
+    let session = &mut client.session;
+    let (start, replies, began) = (output.len(), session.reply_mode, thread.stopwatch.raw());
+    let reply = ReplyEncoder::new(output, session.protocol);
+    let mut context = Context { reply, session, server, thread };
+    let result = handler(&mut context, arguments).await;
+    client.session.publish();
+    let mut batch = Batch::new(thread, &mut client.session, output, fetched);
+    batch.began = began;
+    let outcome = batch.finish(entry, arguments, start, replies, result);
+    assert_eq!(outcome, Outcome::Answered, "a handler that waits reads cold values itself");
+    client.session.client.note_batch(server.clock.now(), Some(entry.id));
+    client.input.consume();
+}
