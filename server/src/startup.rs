@@ -8,9 +8,9 @@ use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -150,7 +150,11 @@ fn start_server_thread(
         ..ThreadOptions::default()
     };
     std::thread::Builder::new().name(format!("server-{number}")).spawn(move || {
-        let end = EndReport { events, make: Event::ServerThreadEnded, result: Err(io::Error::other("a server thread panicked")) };
+        let end = EndReport {
+            events,
+            make: Event::ServerThreadEnded,
+            result: Err(io::Error::other("a server thread panicked")),
+        };
         let shutdown = server.shutdown.clone();
         end.report(Thread::new(server).and_then(|thread| {
             let thread = Rc::new(thread);
@@ -168,7 +172,11 @@ fn start_background(
 ) -> io::Result<JoinHandle<()>> {
     let engine = Arc::clone(&server.engine);
     std::thread::Builder::new().name("background".to_owned()).spawn(move || {
-        let end = EndReport { events, make: Event::BackgroundEnded, result: Err(io::Error::other("the background thread panicked")) };
+        let end = EndReport {
+            events,
+            make: Event::BackgroundEnded,
+            result: Err(io::Error::other("the background thread panicked")),
+        };
         end.report(Background::new(engine).map(|background| background.run(&stop)));
     })
 }
@@ -226,7 +234,8 @@ fn open_device(config: &Config) -> Result<Option<Arc<dyn Device>>, RunError> {
     }
     let paths = config.tier_paths();
     let capacity_bytes = capacity_bytes / paths.len() as u64;
-    let file = |path: &PathBuf| TierFile { path: path.join("tier.dat"), capacity_bytes, keep_contents: false };
+    let file =
+        |path: &PathBuf| TierFile { path: path.join("tier.dat"), capacity_bytes, keep_contents: false };
     let files: Vec<TierFile> = paths.iter().map(file).collect();
     Ok(Some(Arc::new(UringDevice::open(&files)?)))
 }
@@ -283,11 +292,16 @@ fn raise_descriptor_limit(clients: u64) {
         return;
     }
     let raised = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
-    let is_raised = setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum }).is_ok();
+    let is_raised =
+        setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum }).is_ok();
     let allowed = if is_raised { raised } else { current };
     if allowed < wanted {
         let clients = allowed.saturating_sub(OTHER_DESCRIPTORS);
-        tracing::warn!(allowed, clients, "fewer open files are allowed than maxclients needs: raise `ulimit -n`");
+        tracing::warn!(
+            allowed,
+            clients,
+            "fewer open files are allowed than maxclients needs: raise `ulimit -n`"
+        );
     }
 }
 

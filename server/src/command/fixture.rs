@@ -28,6 +28,7 @@ pub(crate) struct Fixture {
     pub(crate) session: Session,
     thread: Thread,
     now: UnixMillis,
+    changes: u64,
     groups: &'static [&'static [Command]],
 }
 
@@ -45,7 +46,7 @@ impl Fixture {
         let server = Arc::new(Server::new(Arc::new(engine), Config::default(), clock));
         let thread = Thread::new(Arc::clone(&server)).expect("an engine without a device needs no ring");
         let session = Session::new(Arc::new(ClientShared::new(1, START, None)), true);
-        Self { server, session, thread, now: START, groups }
+        Self { server, session, thread, now: START, changes: 0, groups }
     }
 
     /// Lets time pass.
@@ -53,11 +54,11 @@ impl Fixture {
         self.now = UnixMillis(self.now.0 + ms);
     }
 
-    /// The reply to a command given as words with blanks between them, escaped where it is not ASCII text:
-    /// `"+OK\\r\\n"`.
+    /// The reply to a command given as words with blanks between them, escaped where it is no ASCII text but
+    /// with quotes as they are: `"+OK\\r\\n"`.
     pub(crate) fn run(&mut self, words: &str) -> String {
         let words: Vec<&str> = words.split_whitespace().collect();
-        self.run_words(&words).escape_ascii().to_string()
+        self.run_words(&words).escape_ascii().to_string().replace("\\'", "'").replace("\\\"", "\"")
     }
 
     /// The reply to a command, whose arguments may be any bytes.
@@ -84,6 +85,11 @@ impl Fixture {
             let reply = reply.strip_suffix("\\r\\n").expect("a reply ends its line");
             assert_eq!(reply, *expected, "{words}");
         }
+    }
+
+    /// How many changes all commands made.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// What the index knows of a key of the selected database.
@@ -116,6 +122,7 @@ impl Fixture {
                 let session = &mut self.session;
                 let mut context = KeyContext { keys, reply, session, server: &self.server };
                 let result = handler(&mut context, arguments);
+                self.changes += context.keys.changes();
                 assert!(
                     result.is_ok() || context.keys.changes() == 0,
                     "a command that fails changes nothing"

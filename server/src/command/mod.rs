@@ -9,9 +9,11 @@
 //! **Invariant:** no handler knows which tier a value was on: `?` hands [`Cold`] up to the dispatcher.
 
 pub mod arguments;
-pub mod table;
+pub mod bitmap;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod string;
+pub mod table;
 
 use std::borrow::Cow;
 use std::future::Future;

@@ -142,7 +142,8 @@ pub(super) fn limits(server: &Server, session: &Session) -> Limits {
 /// From which duration on a command is of interest to SLOWLOG or LATENCY.
 fn slow_ns(server: &Server) -> u64 {
     let config = &server.config;
-    let slowlog_ns = u64::try_from(config.slowlog_threshold_us()).map_or(u64::MAX, |us| us.saturating_mul(1000));
+    let slowlog_ns =
+        u64::try_from(config.slowlog_threshold_us()).map_or(u64::MAX, |us| us.saturating_mul(1000));
     match config.latency_monitor_threshold_ms() {
         0 => slowlog_ns,
         ms => slowlog_ns.min(ms.saturating_mul(1_000_000)),

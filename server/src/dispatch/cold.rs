@@ -39,7 +39,12 @@ pub(super) const ATTEMPTS_MAX: u32 = 16;
 /// requests behind it will want. Returns over how many requests it looked.
 ///
 /// A failed read is not reported: the request runs into it again and asks for [`fetch_own`].
-pub(super) async fn fetch_ahead(thread: &Thread, client: &Client, fetched: &mut Fetched, now: UnixMillis) -> usize {
+pub(super) async fn fetch_ahead(
+    thread: &Thread,
+    client: &Client,
+    fetched: &mut Fetched,
+    now: UnixMillis,
+) -> usize {
     let database = client.session.database;
     let engine = &thread.server.engine;
     let mut scratch = ArgumentRanges::new();

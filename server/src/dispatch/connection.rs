@@ -39,7 +39,8 @@ pub async fn serve(connection: Connection, thread: Rc<Thread>) {
         if !matches!(stop, Stop::Drained | Stop::Closing) {
             // Boxed, so that connections that never wait do not pay for what waiting needs.
             let thread = Rc::clone(&client.thread);
-            let rest = async { waits::run_to_end(&connection, &thread, &mut client, &mut output, stop).await };
+            let rest =
+                async { waits::run_to_end(&connection, &thread, &mut client, &mut output, stop).await };
             let rest: Pin<Box<dyn Future<Output = io::Result<()>> + '_>> = Box::pin(rest);
             if rest.await.is_err() {
                 break;
@@ -104,7 +105,11 @@ impl Client {
         let kept_bytes = self.input.kept_bytes();
         shared.note_query_buffer(kept_bytes);
         if kept_bytes as u64 > self.thread.server.config.query_buffer_limit_bytes() {
-            tracing::warn!(client = self.session.id, kept_bytes, "connection closed: its request is too long");
+            tracing::warn!(
+                client = self.session.id,
+                kept_bytes,
+                "connection closed: its request is too long"
+            );
             self.session.is_closing = true;
         }
     }

@@ -41,7 +41,10 @@ impl<'a> Batch<'a> {
         if !entry.accepts(arguments.len()) {
             return self.refuse(Some(entry), &refusal::wrong_arity(entry));
         }
-        if !self.session.is_authenticated && !entry.has(Flags::NO_AUTH) && self.server.config.password().is_some() {
+        if !self.session.is_authenticated
+            && !entry.has(Flags::NO_AUTH)
+            && self.server.config.password().is_some()
+        {
             return self.refuse(Some(entry), refusal::NO_AUTH.as_bytes());
         }
         // Commands that are not allowed, inside MULTI or by ACL, are refused here; inside MULTI the others are

@@ -86,8 +86,11 @@ impl Input {
     #[inline]
     pub(super) fn next<'a>(&'a mut self, limits: &Limits, scratch: &'a mut ArgumentRanges) -> Next<'a> {
         loop {
-            let step =
-                if self.kept.is_some() { self.step_kept(limits) } else { self.step_in_place(limits, scratch) };
+            let step = if self.kept.is_some() {
+                self.step_kept(limits)
+            } else {
+                self.step_in_place(limits, scratch)
+            };
             match step {
                 Step::Request => break,
                 Step::Skipped => {}
@@ -274,9 +277,11 @@ mod tests {
             input.receive(RecvBuffer::owned(piece.to_vec()));
             loop {
                 let request = match input.next(&Limits::REDIS, &mut scratch) {
-                    Next::Request(arguments) => {
-                        arguments.iter().map(|word| word.escape_ascii().to_string()).collect::<Vec<_>>().join(" ")
-                    }
+                    Next::Request(arguments) => arguments
+                        .iter()
+                        .map(|word| word.escape_ascii().to_string())
+                        .collect::<Vec<_>>()
+                        .join(" "),
                     Next::Nothing => break,
                     Next::Broken(error) => panic!("{error}"),
                 };
@@ -313,7 +318,9 @@ mod tests {
         let mut input = Input::default();
         input.receive(RecvBuffer::owned(STREAM[..40].to_vec()));
         for _ in 0..3 {
-            let Next::Request(arguments) = input.next(&Limits::REDIS, &mut scratch) else { panic!("a request") };
+            let Next::Request(arguments) = input.next(&Limits::REDIS, &mut scratch) else {
+                panic!("a request")
+            };
             assert_eq!(arguments.get(0), b"GET");
         }
     }
@@ -356,7 +363,9 @@ mod tests {
         for cut in [0, 5, 30, STREAM.len()] {
             let (mut input, mut scratch) = (Input::default(), ArgumentRanges::new());
             input.receive(RecvBuffer::owned(STREAM[..cut].to_vec()));
-            assert!(cut == STREAM.len() || !matches!(input.next(&Limits::REDIS, &mut scratch), Next::Broken(_)));
+            assert!(
+                cut == STREAM.len() || !matches!(input.next(&Limits::REDIS, &mut scratch), Next::Broken(_))
+            );
             let mut seen = Vec::new();
             input.look_ahead(&Limits::REDIS, 1 << 20, &mut scratch, |arguments| {
                 seen.push(arguments.get(0).to_vec());
@@ -368,7 +377,9 @@ mod tests {
                 _ => &[b"GET", b"PING", b"SET"],
             };
             assert_eq!(seen, expected, "cut at {cut}");
-            assert!(expected.is_empty() || matches!(input.next(&Limits::REDIS, &mut scratch), Next::Request(_)));
+            assert!(
+                expected.is_empty() || matches!(input.next(&Limits::REDIS, &mut scratch), Next::Request(_))
+            );
         }
     }
 }

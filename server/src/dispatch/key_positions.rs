@@ -14,7 +14,11 @@ pub fn key_positions(
     let (first, end, step) = match command.keys {
         KeyPositions::None => (0, 0, 1),
         KeyPositions::Range { first, last, step } => {
-            let end = if last < 0 { (count + 1).saturating_sub(last.unsigned_abs() as usize) } else { last as usize + 1 };
+            let end = if last < 0 {
+                (count + 1).saturating_sub(last.unsigned_abs() as usize)
+            } else {
+                last as usize + 1
+            };
             (first, end.min(count), step)
         }
         KeyPositions::Counted { count: at } => {
@@ -28,7 +32,10 @@ pub fn key_positions(
 }
 
 /// The keys themselves.
-pub fn keys<'a>(command: &Command, arguments: Arguments<'a>) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone {
+pub fn keys<'a>(
+    command: &Command,
+    arguments: Arguments<'a>,
+) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone {
     key_positions(command, arguments).map(move |position| arguments.get(position))
 }
 
@@ -61,7 +68,9 @@ mod tests {
     fn a_count_that_cannot_be_is_no_keys() {
         let counted = KeyPositions::Counted { count: 2 };
         assert_eq!(positions(counted, "eval s 2 a b c"), [3, 4]);
-        for line in ["eval s 0", "eval s", "eval s 9 a", "eval s -1 a", "eval s x a", "eval s 18446744073709551615 a"] {
+        for line in
+            ["eval s 0", "eval s", "eval s 9 a", "eval s -1 a", "eval s x a", "eval s 18446744073709551615 a"]
+        {
             assert_eq!(positions(counted, line), [], "{line}");
         }
     }

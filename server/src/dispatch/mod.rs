@@ -30,6 +30,6 @@ pub mod key_positions;
 mod refusal;
 mod waits;
 
+pub(crate) use batch::Scratch;
 pub use cold::ColdReads;
 pub use connection::serve;
-pub(crate) use batch::Scratch;

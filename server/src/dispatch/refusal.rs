@@ -10,7 +10,8 @@ const QUOTED_BYTES_MAX: usize = 128;
 pub(super) const NO_AUTH: &str = "NOAUTH Authentication required.";
 pub(super) const OUT_OF_MEMORY: &str = "OOM command not allowed when used memory > 'maxmemory'.";
 pub(super) const TOO_MANY_CLIENTS: &[u8] = b"-ERR max number of clients reached\r\n";
-pub(super) const RESTLESS: &str = "ERR the value changed too often while it was read from the SSD tier, try again";
+pub(super) const RESTLESS: &str =
+    "ERR the value changed too often while it was read from the SSD tier, try again";
 
 /// The error for a request that names no command.
 pub(super) fn unknown(table: &CommandTable, unknown: Unknown, arguments: Arguments<'_>) -> Vec<u8> {

@@ -198,7 +198,9 @@ async fn run_waiting(
         panic!("the request that stopped the batch is still there");
     };
     let entry = server.commands.resolve(arguments).expect("it was found before");
-    let Handler::Waiting(handler) = entry.command.handler else { panic!("{} does not wait", entry.full_name) };
+    let Handler::Waiting(handler) = entry.command.handler else {
+        panic!("{} does not wait", entry.full_name)
+    };
     let session = &mut client.session;
     let (start, replies, began) = (output.len(), session.reply_mode, thread.stopwatch.raw());
     let reply = ReplyEncoder::new(output, session.protocol);
