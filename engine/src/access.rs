@@ -30,6 +30,26 @@ pub enum AccessPolicy {
     },
 }
 
+impl AccessPolicy {
+    /// The policy as one word, which is never zero for LFU.
+    pub(crate) fn bits(self) -> u64 {
+        match self {
+            Self::Lru => 0,
+            Self::Lfu { log_factor, decay_minutes } => {
+                1 << 63 | u64::from(log_factor & 0x7fff_ffff) << 32 | u64::from(decay_minutes)
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn from_bits(bits: u64) -> Self {
+        if bits == 0 {
+            return Self::Lru;
+        }
+        Self::Lfu { log_factor: (bits >> 32) as u32 & 0x7fff_ffff, decay_minutes: bits as u32 }
+    }
+}
+
 /// Turns an access at a certain time into an entry's new access history.
 #[derive(Debug)]
 pub struct AccessClock {

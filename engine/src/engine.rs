@@ -1,7 +1,7 @@
 //! The engine: shards, the budget over them, and the SSD tier behind them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam::queue::SegQueue;
@@ -10,7 +10,7 @@ use crossbeam::utils::CachePadded;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use smallvec::SmallVec;
 
-use crate::access::{AccessClock, Touch, tick_at};
+use crate::access::{AccessClock, AccessPolicy, Touch, tick_at};
 use crate::admission::Waiters;
 use crate::components::{Clock, Components, MemoryGauge};
 use crate::config::{EngineConfig, Settings};
@@ -42,6 +42,8 @@ const RANDOM_KEY_DRAWS: u32 = 100;
 pub struct Engine {
     config: EngineConfig,
     settings: RwLock<Settings>,
+    /// What of the settings every access needs, in one word.
+    access_policy: AtomicU64,
     components: Components,
     hasher: KeyHasher,
     shards: Box<[CachePadded<Mutex<Shard>>]>,
@@ -207,6 +209,7 @@ impl Engine {
     /// Changes the settings.
     pub fn set_settings(&self, settings: Settings) {
         *self.settings.write() = settings;
+        self.access_policy.store(settings.access_policy().bits(), Ordering::Relaxed);
         self.measure();
         self.wake_background();
     }
@@ -238,7 +241,7 @@ impl Engine {
     }
 
     pub(crate) fn is_lfu(&self) -> bool {
-        self.settings.read().eviction_policy.is_lfu()
+        AccessPolicy::from_bits(self.access_policy.load(Ordering::Relaxed)) != AccessPolicy::Lru
     }
 
     pub(crate) fn new_keyspace(&self) -> Box<Keyspace> {
@@ -247,7 +250,7 @@ impl Engine {
     }
 
     pub(crate) fn touch_at(&self, now: UnixMillis) -> Touch {
-        let policy = self.settings.read().access_policy();
+        let policy = AccessPolicy::from_bits(self.access_policy.load(Ordering::Relaxed));
         Touch {
             clock: AccessClock::new(policy, now),
             tick: tick_at(now),
@@ -279,6 +282,7 @@ impl Engine {
         let shards = (0..config.shard_count).map(|_| CachePadded::new(Mutex::new(Shard::new(config.database_count))));
         let parker = Parker::new();
         let engine = Self {
+            access_policy: AtomicU64::new(config.settings.access_policy().bits()),
             settings: RwLock::new(config.settings),
             hasher: KeyHasher::new(components.seed, config.shard_count),
             shards: shards.collect(),

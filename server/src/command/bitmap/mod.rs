@@ -1,9 +1,9 @@
 //! Bitmap commands: strings as arrays of bits, the most significant bit of the first byte at position 0.
 //!
-//! * [`bit`]: GETBIT, SETBIT.
-//! * [`range`]: BITCOUNT, BITPOS.
-//! * [`operation`]: BITOP.
-//! * [`field`]: BITFIELD, BITFIELD_RO; [`integer_type`] is the arithmetic of their integers.
+//! * `bit`: GETBIT, SETBIT.
+//! * `range`: BITCOUNT, BITPOS.
+//! * `operation`: BITOP.
+//! * `field`: BITFIELD, BITFIELD_RO; `integer_type` is the arithmetic of their integers.
 
 mod bit;
 mod field;

@@ -1,12 +1,12 @@
 //! String commands.
 //!
-//! * [`read`]: GET, MGET, STRLEN, GETRANGE, SUBSTR.
-//! * [`write`]: SET and its older kin, MSET, MSETNX.
-//! * [`exchange`]: commands that reply the value and change the key: GETSET, GETDEL, GETEX.
-//! * [`edit`]: APPEND, SETRANGE.
-//! * [`counter`]: INCR and its kin; INCRBYFLOAT, with [`long_double`] for its arithmetic.
-//! * [`lcs`]: LCS.
-//! * [`options`]: the options of SET and GETEX.
+//! * `read`: GET, MGET, STRLEN, GETRANGE, SUBSTR.
+//! * `write`: SET and its older kin, MSET, MSETNX.
+//! * `exchange`: commands that reply the value and change the key: GETSET, GETDEL, GETEX.
+//! * `edit`: APPEND, SETRANGE.
+//! * `counter`: INCR and its kin; INCRBYFLOAT, with `long_double` for its arithmetic.
+//! * `lcs`: LCS.
+//! * `options`: the options of SET and GETEX.
 //!
 //! Handlers that keep a key's value where it is and change its bytes look at the index first, not at the value: that is
 //! enough to refuse them, and the change itself then reads the value if it was cold.
