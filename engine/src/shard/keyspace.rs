@@ -458,6 +458,13 @@ impl Keyspace {
         range.next_prefix.map(|prefix| (prefix, 0))
     }
 
+    /// Visits the keys of one index segment, those before `prefix` in hash order left out. Returns the prefix of the
+    /// next segment, `None` where this keyspace ends.
+    pub(crate) fn visit_segment(&self, prefix: u64, visit: impl FnMut(Handle)) -> Option<u64> {
+        let hash_of = |handle| self.hasher.table_hash(self.entries.key(handle));
+        self.table.visit_segment(prefix, hash_of, visit)?.next_prefix
+    }
+
     /// Removes expired keys of the index segments `from..`, looking at no more than `segment_limit` segments
     /// that may have any. Returns where to go on, `None` at the end.
     pub(crate) fn expire_segments(

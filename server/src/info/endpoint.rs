@@ -26,7 +26,8 @@ pub fn start(server: &Arc<Server>) -> io::Result<Option<SocketAddr>> {
         return Ok(None);
     }
     let address = address(server.config.bind().first().map(String::as_str), port)?;
-    let http = tiny_http::Server::http(address).map_err(|error| io::Error::other(format!("metrics-port: {error}")))?;
+    let http = tiny_http::Server::http(address)
+        .map_err(|error| io::Error::other(format!("metrics-port: {error}")))?;
     let bound = http.server_addr().to_ip();
     let server = Arc::clone(server);
     std::thread::Builder::new().name("metrics".to_owned()).spawn(move || {

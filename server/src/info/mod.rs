@@ -10,8 +10,6 @@
 
 pub mod endpoint;
 mod prometheus;
-#[cfg(test)]
-mod reference;
 mod sections;
 mod tiering;
 
@@ -141,7 +139,8 @@ impl Selection {
                 return Self::All;
             }
             if is("default") {
-                names.extend(SECTIONS.iter().filter(|section| section.is_default).map(|section| section.name));
+                names
+                    .extend(SECTIONS.iter().filter(|section| section.is_default).map(|section| section.name));
             }
             names.extend(SECTIONS.iter().filter(|section| is(section.name)).map(|section| section.name));
         }
@@ -184,7 +183,9 @@ mod tests {
         assert_eq!(select(&["server", "ALL"]), Selection::All);
         assert_eq!(select(&["Clients", "nonsense", "server"]), Selection::Named(vec!["clients", "server"]));
         let Selection::Named(names) = select(&["default", "commandstats"]) else { panic!("some are named") };
-        assert!(names.contains(&"tiering") && names.contains(&"commandstats") && !names.contains(&"latencystats"));
+        assert!(
+            names.contains(&"tiering") && names.contains(&"commandstats") && !names.contains(&"latencystats")
+        );
     }
 
     #[test]

@@ -34,9 +34,11 @@ pub(super) const SECTIONS: [Section; 14] = [
 fn server_fields(server: &Server) -> Vec<Field> {
     let now_ms = server.clock.now().0;
     let uptime_s = now_ms.saturating_sub(server.started_at.0) / 1000;
-    let system = rustix::system::uname();
-    let shown = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
-    let os = format!("{} {} {}", shown(system.sysname()), shown(system.release()), shown(system.machine()));
+    let kernel = |name: &str| {
+        let text = std::fs::read_to_string(format!("/proc/sys/kernel/{name}")).unwrap_or_default();
+        text.trim().to_owned()
+    };
+    let os = format!("{} {} {}", kernel("ostype"), kernel("osrelease"), std::env::consts::ARCH);
     let executable = std::env::current_exe().unwrap_or_default().display().to_string();
     let file = server.config.file().map(|path| path.display().to_string()).unwrap_or_default();
     let port = server.addresses.iter().find_map(|address| match address {
@@ -64,7 +66,7 @@ fn server_fields(server: &Server) -> Vec<Field> {
         Field::text("uptime_in_days", (uptime_s / DAY_S).to_string()),
         Field::text("hz", server.config.hz().to_string()),
         Field::text("configured_hz", server.config.hz().to_string()),
-        Field::text("lru_clock", (now_ms / 1000 & 0xff_ffff).to_string()),
+        Field::text("lru_clock", ((now_ms / 1000) & 0xff_ffff).to_string()),
         Field::text("executable", executable),
         Field::text("config_file", file),
         Field::gauge("server_threads", server.config.threads() as u64, "Threads that serve clients."),
@@ -114,13 +116,21 @@ fn memory(server: &Server) -> Vec<Field> {
         Field::gauge("used_memory_peak", peak, "The largest resident set size seen, in bytes."),
         Field::text("used_memory_peak_human", human(peak)),
         Field::text("used_memory_peak_perc", format!("{:.2}%", 100.0 * ratio(rss, peak))),
-        Field::gauge("used_memory_overhead", used.saturating_sub(dataset), "Bytes that are neither keys nor values."),
+        Field::gauge(
+            "used_memory_overhead",
+            used.saturating_sub(dataset),
+            "Bytes that are neither keys nor values.",
+        ),
         Field::text("used_memory_startup", "0"),
         Field::gauge("used_memory_dataset", dataset, "Bytes of keys, index and values in DRAM."),
         Field::text("used_memory_dataset_perc", format!("{:.2}%", 100.0 * ratio(dataset, used))),
         Field::gauge("allocator_allocated", allocator.allocated, "Bytes that the allocator has handed out."),
         Field::gauge("allocator_active", allocator.active, "Bytes of pages that hold something."),
-        Field::gauge("allocator_resident", allocator.resident, "Bytes of pages that the allocator holds resident."),
+        Field::gauge(
+            "allocator_resident",
+            allocator.resident,
+            "Bytes of pages that the allocator holds resident.",
+        ),
         Field::gauge("total_system_memory", machine, "Bytes of the machine's memory."),
         Field::text("total_system_memory_human", human(machine)),
         Field::text("used_memory_lua", "0"),
@@ -144,7 +154,12 @@ fn memory(server: &Server) -> Vec<Field> {
             "Resident pages by pages in use.",
         ),
         Field::text("allocator_rss_bytes", allocator.resident.saturating_sub(allocator.active).to_string()),
-        Field::fraction("mem_fragmentation_ratio", ratio(rss, used), 2, "Resident set size by what is handed out."),
+        Field::fraction(
+            "mem_fragmentation_ratio",
+            ratio(rss, used),
+            2,
+            "Resident set size by what is handed out.",
+        ),
         Field::text("mem_fragmentation_bytes", rss.saturating_sub(used).to_string()),
         Field::text("mem_not_counted_for_evict", "0"),
         Field::text("mem_replication_backlog", "0"),
@@ -183,13 +198,18 @@ fn persistence(server: &Server) -> Vec<Field> {
 
 fn stats(server: &Server) -> Vec<Field> {
     let totals = server.metrics.totals();
-    let EngineMetrics { keyspace_hits, keyspace_misses, expired_keys, evicted_keys, .. } = server.engine.metrics();
+    let EngineMetrics { keyspace_hits, keyspace_misses, expired_keys, evicted_keys, .. } =
+        server.engine.metrics();
     vec![
         Field::counter("total_connections_received", totals.connections, "Connections taken in."),
         Field::counter("total_commands_processed", totals.commands, "Commands run."),
         Field::counter("total_net_input_bytes", totals.input_bytes, "Bytes received."),
         Field::counter("total_net_output_bytes", totals.output_bytes, "Bytes sent."),
-        Field::counter("rejected_connections", totals.refused_connections, "Connections refused for maxclients."),
+        Field::counter(
+            "rejected_connections",
+            totals.refused_connections,
+            "Connections refused for maxclients.",
+        ),
         Field::text("sync_full", "0"),
         Field::text("sync_partial_ok", "0"),
         Field::text("sync_partial_err", "0"),
@@ -268,8 +288,22 @@ fn commandstats(server: &Server) -> Vec<Field> {
                 sample("command_calls", "calls", "Calls of a command.", true, summary.calls as f64, 0),
                 sample("command_usec", "usec", "Microseconds that a command ran.", true, duration_us, 0),
                 sample("command_usec_per_call", "usec_per_call", "Mean of the above.", false, mean_us, 2),
-                sample("command_rejected_calls", "rejected_calls", "Refused before it ran.", true, summary.rejected as f64, 0),
-                sample("command_failed_calls", "failed_calls", "Replied with an error.", true, summary.failed as f64, 0),
+                sample(
+                    "command_rejected_calls",
+                    "rejected_calls",
+                    "Refused before it ran.",
+                    true,
+                    summary.rejected as f64,
+                    0,
+                ),
+                sample(
+                    "command_failed_calls",
+                    "failed_calls",
+                    "Replied with an error.",
+                    true,
+                    summary.failed as f64,
+                    0,
+                ),
             ]),
         }
     };
@@ -342,7 +376,12 @@ fn keyspace(server: &Server) -> Vec<Field> {
             help: "",
             value: FieldValue::Family(vec![
                 sample("database_keys", "keys", "Keys of a database.", keys as f64),
-                sample("database_expires", "expires", "Keys of a database that have an expiry.", expires as f64),
+                sample(
+                    "database_expires",
+                    "expires",
+                    "Keys of a database that have an expiry.",
+                    expires as f64,
+                ),
                 sample("database_avg_ttl", "avg_ttl", "Not measured: always 0.", 0.0),
             ]),
         })

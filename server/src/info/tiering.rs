@@ -39,8 +39,16 @@ fn from_metrics(m: &EngineMetrics) -> Vec<Field> {
         Field::gauge("tier_segments_free", m.segments_free, "Segments that can be written."),
         Field::gauge("tier_segments_failed", m.segments_failed, "Segments taken out of use after an error."),
     ];
-    fields.extend(latency(SSD_NAMES, &m.ssd_latency, "A read of the SSD, submission to completion, in microseconds."));
-    fields.extend(latency(ADDED_NAMES, &m.added_latency, "What a request waited for the SSD tier, in microseconds."));
+    fields.extend(latency(
+        SSD_NAMES,
+        &m.ssd_latency,
+        "A read of the SSD, submission to completion, in microseconds.",
+    ));
+    fields.extend(latency(
+        ADDED_NAMES,
+        &m.added_latency,
+        "What a request waited for the SSD tier, in microseconds.",
+    ));
     fields.extend(latency(DRAM_NAMES, &m.dram_latency, "A sampled read from DRAM, in microseconds."));
     fields.extend([
         Field::gauge("tier_inflight_reads", m.inflight_reads, "Reads of the SSD under way."),
@@ -51,7 +59,11 @@ fn from_metrics(m: &EngineMetrics) -> Vec<Field> {
         Field::counter("tier_checksum_errors", m.checksum_errors, "Records whose checksum was wrong."),
         Field::gauge("tier_dram_index_bytes", m.dram_index_bytes, "DRAM of keys and index."),
         Field::gauge("tier_dram_values_bytes", m.dram_values_bytes, "DRAM of values."),
-        Field::gauge("tier_dram_clean_bytes", m.dram_clean_bytes, "DRAM of values that can leave without a write."),
+        Field::gauge(
+            "tier_dram_clean_bytes",
+            m.dram_clean_bytes,
+            "DRAM of values that can leave without a write.",
+        ),
         Field::gauge("tier_dram_buffers_bytes", m.dram_buffers_bytes, "DRAM of buffers for the SSD."),
         Field::gauge(
             "tier_dram_values_limit_bytes",
@@ -64,8 +76,12 @@ fn from_metrics(m: &EngineMetrics) -> Vec<Field> {
 
 type LatencyNames = [&'static str; 4];
 
-const SSD_NAMES: LatencyNames =
-    ["tier_ssd_latency_us_mean", "tier_ssd_latency_us_p50", "tier_ssd_latency_us_p99", "tier_ssd_latency_us_p999"];
+const SSD_NAMES: LatencyNames = [
+    "tier_ssd_latency_us_mean",
+    "tier_ssd_latency_us_p50",
+    "tier_ssd_latency_us_p99",
+    "tier_ssd_latency_us_p999",
+];
 const ADDED_NAMES: LatencyNames = [
     "tier_added_latency_us_mean",
     "tier_added_latency_us_p50",

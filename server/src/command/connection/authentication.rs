@@ -20,7 +20,7 @@ const DEFAULT_USER: &[u8] = b"default";
 pub(super) const AUTH: Command = Command {
     name: "auth",
     arity: -2,
-    flags: ANY_STATE_FAST.with(Flags::NO_AUTH).with(Flags::ALLOW_BUSY).with(Flags::SKIP_MONITOR),
+    flags: ANY_STATE_FAST.with(Flags::NO_AUTH).with(Flags::ALLOW_BUSY),
     summary: "Authenticates the connection.",
     complexity: "O(N) where N is the number of passwords defined for the user",
     handler: Handler::Server(auth),
@@ -30,7 +30,7 @@ pub(super) const AUTH: Command = Command {
 pub(super) const HELLO: Command = Command {
     name: "hello",
     arity: -1,
-    flags: ANY_STATE_FAST.with(Flags::NO_AUTH).with(Flags::ALLOW_BUSY).with(Flags::SKIP_MONITOR),
+    flags: ANY_STATE_FAST.with(Flags::NO_AUTH).with(Flags::ALLOW_BUSY),
     summary: "Handshakes with the server: protocol version, authentication, client name.",
     since: "6.0.0",
     handler: Handler::Server(hello),
@@ -126,7 +126,8 @@ fn describe_server(context: &mut Context<'_>) {
 /// Checks a user's password and lets the session in.
 fn authenticate(server: &Server, session: &mut Session, user: &[u8], password: &[u8]) -> Result<(), Failure> {
     // Without a password, the default user may give any, as in Redis.
-    let is_right = server.config.password().is_none_or(|wanted| takes_equal_time(wanted.as_bytes(), password));
+    let is_right =
+        server.config.password().is_none_or(|wanted| takes_equal_time(wanted.as_bytes(), password));
     if user != DEFAULT_USER || !is_right {
         return Err(Failure::error("WRONGPASS invalid username-password pair or user is disabled."));
     }

@@ -9,8 +9,9 @@ use crate::command::help::{Entry, reply_help};
 use crate::command::{Command, Context, Failure, Flags, Handler};
 use crate::session::{ReplyMode, Session};
 
-pub(super) const BAD_NAME: Failure =
-    Failure::Error(std::borrow::Cow::Borrowed("ERR Client names cannot contain spaces, newlines or special characters."));
+pub(super) const BAD_NAME: Failure = Failure::Error(std::borrow::Cow::Borrowed(
+    "ERR Client names cannot contain spaces, newlines or special characters.",
+));
 
 const ADMIN: Flags = ANY_STATE.with(Flags::ADMIN);
 
@@ -201,7 +202,10 @@ const HELP: &[Entry] = &[
             "* SKIPME (YES|NO): whether this connection is left alone (default: yes).",
         ],
     ),
-    ("LIST [TYPE (NORMAL|MASTER|REPLICA|PUBSUB)] [ID <id> [<id> ...]]", &["Return what is known of connections."]),
+    (
+        "LIST [TYPE (NORMAL|MASTER|REPLICA|PUBSUB)] [ID <id> [<id> ...]]",
+        &["Return what is known of connections."],
+    ),
     ("NO-EVICT (ON|OFF)", &["Protect this connection from being closed for the memory it takes."]),
     ("NO-TOUCH (ON|OFF)", &["Leave no trace of this connection's accesses in LRU and LFU."]),
     ("PAUSE <timeout> [WRITE|ALL]", &["Hold back all commands, or writes, for so many milliseconds."]),
@@ -236,7 +240,11 @@ pub(super) fn set_name(session: &Session, name: &[u8]) {
 
 fn getname(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
     let name = context.session.client.names().name;
-    if name.is_empty() { context.reply.null() } else { context.reply.bulk(name.as_bytes()) }
+    if name.is_empty() {
+        context.reply.null()
+    } else {
+        context.reply.bulk(name.as_bytes())
+    }
     Ok(())
 }
 

@@ -127,7 +127,8 @@ impl<'a> Filter<'a> {
 
 fn class(word: &[u8]) -> Result<&'static str, Failure> {
     let found = CLASSES.into_iter().find(|class| is_word(word, class));
-    found.ok_or_else(|| Failure::error(format!("ERR Unknown client type '{}'", String::from_utf8_lossy(word))))
+    found
+        .ok_or_else(|| Failure::error(format!("ERR Unknown client type '{}'", String::from_utf8_lossy(word))))
 }
 
 fn show_address(address: Option<SocketAddr>) -> String {
@@ -172,7 +173,9 @@ fn describe(server: &Server, client: &ClientShared, now: UnixMillis, command: Op
 
 fn flags(client: &ClientShared) -> String {
     let mut letters = String::new();
-    for (flag, letter) in [(ClientFlags::CLOSING, 'c'), (ClientFlags::NO_EVICT, 'e'), (ClientFlags::NO_TOUCH, 'T')] {
+    for (flag, letter) in
+        [(ClientFlags::CLOSING, 'c'), (ClientFlags::NO_EVICT, 'e'), (ClientFlags::NO_TOUCH, 'T')]
+    {
         if client.flags().has(flag) {
             letters.push(letter);
         }

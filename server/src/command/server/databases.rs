@@ -83,7 +83,9 @@ fn check_flush_mode(arguments: Arguments<'_>) -> Result<(), Failure> {
 
 fn swapdb(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
     let number = |at: usize, error: &'static str| {
-        parse_integer(arguments.get(at)).filter(|number| i32::try_from(*number).is_ok()).ok_or(Failure::error(error))
+        parse_integer(arguments.get(at))
+            .filter(|number| i32::try_from(*number).is_ok())
+            .ok_or(Failure::error(error))
     };
     let one = number(1, "ERR invalid first DB index")?;
     let other = number(2, "ERR invalid second DB index")?;

@@ -57,7 +57,9 @@ fn debug(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Fail
             context.server.engine.set_active_expiry(integer(arguments.get(2))? != 0);
             context.reply.ok();
         }
-        _ if is("ERROR", 3) => return Err(Failure::error(String::from_utf8_lossy(arguments.get(2)).into_owned())),
+        _ if is("ERROR", 3) => {
+            return Err(Failure::error(String::from_utf8_lossy(arguments.get(2)).into_owned()));
+        }
         _ if is("LOG", 3) => {
             tracing::warn!(message = %String::from_utf8_lossy(arguments.get(2)), "DEBUG LOG");
             context.reply.ok();
@@ -74,7 +76,9 @@ fn debug(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Fail
         _ if is("CHANGE-REPL-ID", 2) || is("QUICKLIST-PACKED-THRESHOLD", 3) => context.reply.ok(),
         _ if is("SET-DISABLE-DENY-SCRIPTS", 3) => context.reply.ok(),
         2.. if is_word(name, "RELOAD") || is_word(name, "LOADAOF") => {
-            return Err(Failure::error("ERR DEBUG RELOAD is not supported yet: data does not survive a restart"));
+            return Err(Failure::error(
+                "ERR DEBUG RELOAD is not supported yet: data does not survive a restart",
+            ));
         }
         _ => {
             let name = String::from_utf8_lossy(name);
@@ -143,6 +147,8 @@ fn populate(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), F
     Ok(())
 }
 
+/// Replies what Redis replies, digit for digit: tests of clients compare it.
+#[allow(clippy::approx_constant, reason = "it is Redis' number, not pi")]
 fn protocol(context: &mut Context<'_>, kind: &[u8]) -> Result<(), Failure> {
     let reply = &mut context.reply;
     match kind {
@@ -174,7 +180,9 @@ fn protocol(context: &mut Context<'_>, kind: &[u8]) -> Result<(), Failure> {
             reply.bulk(b"server-cpu-usage");
             reply.integer(42);
         }
-        _ if is_word(kind, "push") => return Err(Failure::error("ERR RESP2 is not supported by this command")),
+        _ if is_word(kind, "push") => {
+            return Err(Failure::error("ERR RESP2 is not supported by this command"));
+        }
         _ => {
             return Err(Failure::error(
                 "ERR Wrong protocol type name. Please use one of the following: \

@@ -27,8 +27,27 @@ const FLAG_NAMES: [(Flags, &str); 16] = [
 
 /// ACL categories in Redis' order.
 const CATEGORIES: [&str; 21] = [
-    "keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap", "hyperloglog", "geo", "stream",
-    "pubsub", "admin", "fast", "slow", "blocking", "dangerous", "connection", "transaction", "scripting",
+    "keyspace",
+    "read",
+    "write",
+    "set",
+    "sortedset",
+    "list",
+    "hash",
+    "string",
+    "bitmap",
+    "hyperloglog",
+    "geo",
+    "stream",
+    "pubsub",
+    "admin",
+    "fast",
+    "slow",
+    "blocking",
+    "dangerous",
+    "connection",
+    "transaction",
+    "scripting",
 ];
 
 /// A command's ACL categories: those of its row, and those that follow from its flags.
@@ -53,7 +72,8 @@ pub(super) fn reply_info(reply: &mut ReplyEncoder<'_>, table: &CommandTable, ent
     reply.array(10);
     reply.bulk(entry.full_name.as_bytes());
     reply.integer(i64::from(command.arity));
-    let flags: Vec<&str> = FLAG_NAMES.iter().filter(|(flag, _)| entry.has(*flag)).map(|(_, name)| *name).collect();
+    let flags: Vec<&str> =
+        FLAG_NAMES.iter().filter(|(flag, _)| entry.has(*flag)).map(|(_, name)| *name).collect();
     reply.set(flags.len());
     flags.iter().for_each(|flag| reply.simple(flag));
     let (first, last, step) = match command.keys {
@@ -80,7 +100,9 @@ fn reply_key_specification(reply: &mut ReplyEncoder<'_>, command: &Command) {
             let last = if last < 0 { i64::from(last) } else { i64::from(last) - first as i64 };
             (first, "range", [("lastkey", last), ("keystep", step as i64), ("limit", 0)])
         }
-        KeyPositions::Counted { count } => (count, "keynum", [("keynumidx", 0), ("firstkey", 1), ("keystep", 1)]),
+        KeyPositions::Counted { count } => {
+            (count, "keynum", [("keynumidx", 0), ("firstkey", 1), ("keystep", 1)])
+        }
     };
     reply.array(1);
     reply.map(3);

@@ -87,7 +87,10 @@ const SUBCOMMANDS: &[Row] = &[
 const ENTRIES: &[Entry] = &[
     ("(no subcommand)", &["Return what is known of all commands."]),
     ("COUNT", &["Return how many commands there are."]),
-    ("LIST [FILTERBY (MODULE <module>|ACLCAT <category>|PATTERN <pattern>)]", &["Return the commands' names."]),
+    (
+        "LIST [FILTERBY (MODULE <module>|ACLCAT <category>|PATTERN <pattern>)]",
+        &["Return the commands' names."],
+    ),
     ("INFO [<command-name> ...]", &["Return what is known of these commands, or of all."]),
     ("DOCS [<command-name> ...]", &["Return the documentation of these commands, or of all."]),
     ("GETKEYS <full-command>", &["Return the keys of a command with its arguments."]),
@@ -125,7 +128,8 @@ fn list(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failu
                 _ if is_word(kind, "MODULE") => false,
                 _ if is_word(kind, "ACLCAT") => {
                     // A container without its subcommands is in no category that could be granted.
-                    entry.subcommands.is_empty() && categories(entry.command).iter().any(|name| is_word(value, name))
+                    entry.subcommands.is_empty()
+                        && categories(entry.command).iter().any(|name| is_word(value, name))
                 }
                 _ => glob::matches(value, entry.full_name.as_bytes(), Case::Insensitive),
             };
@@ -192,7 +196,10 @@ fn getkeysandflags(context: &mut Context<'_>, arguments: Arguments<'_>) -> Resul
 }
 
 /// The command that the arguments name, and the keys among them.
-fn keys_of<'a>(context: &Context<'_>, arguments: Arguments<'a>) -> Result<(&'static Row, Vec<&'a [u8]>), Failure> {
+fn keys_of<'a>(
+    context: &Context<'_>,
+    arguments: Arguments<'a>,
+) -> Result<(&'static Row, Vec<&'a [u8]>), Failure> {
     let request = arguments.skip(2);
     let entry = context.server.commands.resolve(request);
     let entry = entry.map_err(|_| Failure::error("ERR Invalid command specified"))?;
@@ -202,7 +209,8 @@ fn keys_of<'a>(context: &Context<'_>, arguments: Arguments<'a>) -> Result<(&'sta
     if !entry.accepts(request.len()) {
         return Err(Failure::error("ERR Invalid number of arguments specified for command"));
     }
-    let keys: Vec<&[u8]> = key_positions(entry.command, request).map(|position| request.get(position)).collect();
+    let keys: Vec<&[u8]> =
+        key_positions(entry.command, request).map(|position| request.get(position)).collect();
     if keys.is_empty() {
         return Err(Failure::error("ERR Invalid arguments specified for command"));
     }

@@ -80,7 +80,10 @@ const ENTRIES: &[Entry] = &[
     ("HISTORY <event>", &["Return the samples of a class of events."]),
     ("LATEST", &["Return the latest sample of each class of events."]),
     ("RESET [<event> ...]", &["Forget the samples of these classes of events, or of all."]),
-    ("HISTOGRAM [COMMAND ...]", &["Return how long calls of these commands took, or of all that were called."]),
+    (
+        "HISTOGRAM [COMMAND ...]",
+        &["Return how long calls of these commands took, or of all that were called."],
+    ),
 ];
 
 fn latest(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
@@ -110,7 +113,8 @@ fn history(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Fa
 
 fn reset(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
     let names: Vec<&[u8]> = arguments.iter().skip(2).collect();
-    let forgets = |event: &str| names.is_empty() || names.iter().any(|n| n.eq_ignore_ascii_case(event.as_bytes()));
+    let forgets =
+        |event: &str| names.is_empty() || names.iter().any(|n| n.eq_ignore_ascii_case(event.as_bytes()));
     let forgotten = context.server.latency.reset(forgets);
     context.reply.integer(forgotten as i64);
     Ok(())
@@ -261,8 +265,10 @@ mod tests {
 
     #[test]
     fn histograms_are_cumulative_over_powers_of_two() {
-        let summary =
-            CommandSummary { histogram: vec![(500, 3), (1_900, 2), (2_000, 1), (9_000, 4)], ..Default::default() };
+        let summary = CommandSummary {
+            histogram: vec![(500, 3), (1_900, 2), (2_000, 1), (9_000, 4)],
+            ..Default::default()
+        };
         assert_eq!(cumulative_by_power_of_two(&summary), [(1, 5), (2, 6), (16, 10)]);
     }
 }

@@ -73,7 +73,9 @@ const ENTRIES: &[Entry] = &[
     ("STATS", &["Return where the memory went."]),
     (
         "USAGE <key> [SAMPLES <count>]",
-        &["Return the DRAM that a key and its value take, in bytes. A value on the SSD takes none and is not read."],
+        &[
+            "Return the DRAM that a key and its value take, in bytes. A value on the SSD takes none and is not read.",
+        ],
     ),
 ];
 

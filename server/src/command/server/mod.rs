@@ -19,9 +19,9 @@ pub mod latency_monitor;
 mod memory;
 mod process;
 pub mod slowlog;
-#[cfg(test)]
-mod tests;
 mod unavailable;
+
+pub(crate) use memory::Allocator;
 
 use super::{Command, Flags};
 

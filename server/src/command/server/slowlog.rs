@@ -8,8 +8,10 @@ use thermocline_engine::UnixMillis;
 use thermocline_protocol::{Arguments, parse_integer};
 
 use super::{ANY_STATE, HELP, SERVER};
+use crate::command::arguments::is_word;
 use crate::command::help::{Entry, reply_help};
 use crate::command::{Command, Context, Failure, Flags, Handler};
+use crate::config::{OPTIONS, find};
 use crate::session::Session;
 
 /// How many arguments of a command are kept; the last one says how many more there were. Redis' number.
@@ -51,7 +53,10 @@ impl SlowLog {
             at: now,
             duration_us,
             arguments: abridge(arguments),
-            peer: session.client.peer.map_or_else(|| "unixsocket:0".to_owned(), |address| address.to_string()),
+            peer: session
+                .client
+                .peer
+                .map_or_else(|| "unixsocket:0".to_owned(), |address| address.to_string()),
             client_name: session.client.names().name,
         };
         let mut entries = self.entries.lock();
@@ -74,11 +79,31 @@ impl SlowLog {
 
 fn abridge(arguments: Arguments<'_>) -> Vec<Box<[u8]>> {
     let shown = if arguments.len() > ARGUMENTS_MAX { ARGUMENTS_MAX - 1 } else { arguments.len() };
-    let mut kept: Vec<Box<[u8]>> = arguments.iter().take(shown).map(abridge_argument).collect();
+    let keep = |at: usize| match is_secret(arguments, at) {
+        true => (*b"(redacted)").into(),
+        false => abridge_argument(arguments.get(at)),
+    };
+    let mut kept: Vec<Box<[u8]>> = (0..shown).map(keep).collect();
     if shown < arguments.len() {
         kept.push(format!("... ({} more arguments)", arguments.len() - shown).into_bytes().into());
     }
     kept
+}
+
+/// Whether an argument may be a password.
+fn is_secret(arguments: Arguments<'_>, at: usize) -> bool {
+    let command = arguments.get(0);
+    if is_word(command, "AUTH") {
+        at > 0
+    } else if is_word(command, "HELLO") {
+        // HELLO <version> AUTH <user> <password>
+        (1..=2).any(|back| at > back && is_word(arguments.get(at - back), "AUTH"))
+    } else if is_word(command, "CONFIG") && at > 2 && at % 2 == 1 {
+        let name = String::from_utf8_lossy(arguments.get(at - 1));
+        is_word(arguments.get(1), "SET") && find(&name).is_some_and(|option| OPTIONS[option].is_secret)
+    } else {
+        false
+    }
 }
 
 fn abridge_argument(argument: &[u8]) -> Box<[u8]> {

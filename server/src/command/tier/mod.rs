@@ -2,9 +2,6 @@
 //!
 //! TIER WHERE looks at the index only. TIER DEMOTE, DRAIN and GC ask the engine's background thread and wait for it.
 
-#[cfg(test)]
-mod tests;
-
 use thermocline_engine::{LatencySummary, Tier};
 use thermocline_protocol::{Arguments, ReplyEncoder};
 
@@ -87,7 +84,10 @@ const ENTRIES: &[Entry] = &[
     ("DEMOTE <key> [<key> ...]", &["Move values to the SSD, wait until they are there; return how many."]),
     ("DRAIN", &["Move all values to the SSD, wait until they are there; return how many."]),
     ("GC", &["Collect garbage in the log; return how many segments were collected."]),
-    ("LATENCY [RESET]", &["Return percentiles of reads from DRAM, from the SSD, and of added latency in us."]),
+    (
+        "LATENCY [RESET]",
+        &["Return percentiles of reads from DRAM, from the SSD, and of added latency in us."],
+    ),
     ("WHERE <key>", &["Return dram, ssd or both, nil where there is no such key."]),
 ];
 
