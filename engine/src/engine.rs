@@ -23,9 +23,9 @@ use crate::index::Cursor;
 use crate::index::entry::Place;
 use crate::index::scan::Position;
 use crate::keys::Keys;
-use crate::shard::keyspace::{KeyInfo, Keyspace};
 use crate::metrics::TierMetrics;
 use crate::shard::Shard;
+use crate::shard::keyspace::{KeyInfo, Keyspace};
 use crate::tier::budget::Budget;
 use crate::tier::ceiling::Ceiling;
 use crate::tier::ledger::Ledger;
@@ -301,7 +301,8 @@ impl Engine {
                 segment_bytes: config.segment_bytes,
             });
         }
-        let shards = (0..config.shard_count).map(|_| CachePadded::new(Mutex::new(Shard::new(config.database_count))));
+        let shards =
+            (0..config.shard_count).map(|_| CachePadded::new(Mutex::new(Shard::new(config.database_count))));
         let parker = Parker::new();
         let engine = Self {
             access_policy: AtomicU64::new(config.settings.access_policy().bits()),

@@ -28,7 +28,7 @@ use crate::shard::keyspace::KeyspaceId;
 use crate::value::{self, Value};
 
 /// Reads in flight at once in one thread; more wait in order.
-pub const MAX_READS: usize = 512;
+const MAX_READS: usize = 512;
 
 /// Why a value could not be read. The key keeps it: a later attempt may succeed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
