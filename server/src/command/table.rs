@@ -10,10 +10,17 @@ use std::sync::LazyLock;
 
 use thermocline_protocol::Arguments;
 
-use super::{Command, Flags, Handler, KeyPositions, bitmap, generic, string};
+use super::{Command, Flags, Handler, KeyPositions, bitmap, connection, generic, server, string, tier};
 
 /// The rows of every group, in the order in which COMMAND lists them.
-const GROUPS: &[&[Command]] = &[string::COMMANDS, bitmap::COMMANDS, generic::COMMANDS];
+const GROUPS: &[&[Command]] = &[
+    string::COMMANDS,
+    bitmap::COMMANDS,
+    generic::COMMANDS,
+    connection::COMMANDS,
+    server::COMMANDS,
+    tier::COMMANDS,
+];
 
 /// Slots per command name; the more, the fewer names share a neighbourhood.
 const SLOTS_PER_NAME: usize = 4;
