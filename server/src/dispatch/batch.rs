@@ -7,6 +7,7 @@ use thermocline_protocol::{ArgumentRanges, Arguments, Limits, ReplyEncoder};
 
 use super::execute::Outcome;
 use super::input::{Input, Next};
+use crate::command::Flags;
 use crate::command::table::CommandEntry;
 use crate::server::{Server, Thread};
 use crate::session::Session;
@@ -125,11 +126,22 @@ impl<'a> Batch<'a> {
         lap_ns
     }
 
-    /// Reports a command that took long.
+    /// Reports a command that took long to SLOWLOG and LATENCY.
     #[cold]
     #[inline(never)]
     pub(super) fn note_slow(&mut self, entry: &CommandEntry, arguments: Arguments<'_>, duration_ns: u64) {
-        let _ = (entry, arguments, duration_ns);
+        let (server, config) = (self.server, &self.server.config);
+        let duration_us = duration_ns / 1000;
+        let threshold_us = config.slowlog_threshold_us();
+        if !entry.has(Flags::SKIP_SLOWLOG) && threshold_us >= 0 && duration_us >= threshold_us as u64 {
+            let length_max = config.slowlog_max_length();
+            server.slowlog.record(self.now, duration_us, arguments, self.session, length_max);
+        }
+        let (duration_ms, threshold_ms) = (duration_us / 1000, config.latency_monitor_threshold_ms());
+        if threshold_ms > 0 && duration_ms >= threshold_ms {
+            let event = if entry.has(Flags::FAST) { "fast-command" } else { "command" };
+            server.latency.note(event, self.now, duration_ms);
+        }
     }
 }
 

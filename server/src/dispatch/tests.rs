@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -73,16 +73,14 @@ impl Running {
         client
     }
 
-    /// Moves all values to the SSD.
+    /// Moves all values to the SSD; returns how many are there.
     fn drain(&self) -> u64 {
         let mut outcome = pin!(self.server.engine.drain());
         let mut context = Context::from_waker(Waker::noop());
-        loop {
-            if let Poll::Ready(count) = outcome.as_mut().poll(&mut context) {
-                return count;
-            }
+        while outcome.as_mut().poll(&mut context).is_pending() {
             std::thread::yield_now();
         }
+        self.server.engine.metrics().items_ssd
     }
 }
 

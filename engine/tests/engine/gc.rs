@@ -1,0 +1,121 @@
+//! Garbage collection: overwriting for ever, reading meanwhile, being full.
+
+use std::sync::Arc;
+
+use crate::world::World;
+use thermocline_engine::device::memory::MemoryDevice;
+use thermocline_engine::{EvictionPolicy, SetExpiry};
+
+const SEGMENT_BYTES: u64 = 256 << 10;
+const VALUE_BYTES: usize = 1000;
+/// What a record of such a value occupies: head, an eight-byte key, the value, rounded up to 16.
+const RECORD_BYTES: u64 = 1040;
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
+
+fn value(key: u64, version: u64) -> Vec<u8> {
+    let mut random = Random((key + 1) * 1_000_003 + version * 7 + 1);
+    (0..VALUE_BYTES).map(|_| random.below(256) as u8).collect()
+}
+
+fn set(world: &mut World, key: u64, version: u64) -> bool {
+    world.set(0, &key.to_le_bytes(), &value(key, version), SetExpiry::Clear)
+}
+
+/// Overwrites a data set of 80 % of the SSD three times over in an order that `next` gives.
+fn overwrite(next: impl Fn(&mut Random, u64, u64) -> u64) -> (World, f64) {
+    let segments = 128;
+    let mut world =
+        World::new(Arc::new(MemoryDevice::new(1, segments * SEGMENT_BYTES)), 400_000, SEGMENT_BYTES);
+    let keys = segments * SEGMENT_BYTES * 8 / 10 / RECORD_BYTES;
+    let mut versions = vec![0u64; keys as usize];
+    let mut random = Random(42);
+    for key in 0..keys {
+        assert!(set(&mut world, key, 0), "no write is refused");
+    }
+    for i in 0..3 * keys {
+        let key = next(&mut random, i, keys);
+        versions[key as usize] += 1;
+        assert!(set(&mut world, key, versions[key as usize]), "no write is refused");
+        if i % 64 == 0 {
+            let probe = random.below(keys);
+            let expected = value(probe, versions[probe as usize]);
+            assert_eq!(world.get(0, &probe.to_le_bytes()).unwrap(), Some(expected));
+        }
+    }
+    for key in 0..keys {
+        let expected = value(key, versions[key as usize]);
+        assert_eq!(world.get(0, &key.to_le_bytes()).unwrap(), Some(expected));
+    }
+    world.engine.verify();
+    let write_amplification = world.engine.metrics().write_amplification;
+    (world, write_amplification)
+}
+
+#[test]
+fn random_overwrites_lose_nothing_and_amplify_writes_at_most_threefold() {
+    let (world, write_amplification) = overwrite(|random, _, keys| random.below(keys));
+    assert!(world.engine.metrics().gc_segments_collected > 100);
+    assert!(write_amplification <= 3.0, "write amplification {write_amplification}");
+}
+
+#[test]
+fn overwrites_in_order_hardly_amplify_writes() {
+    let (_, write_amplification) = overwrite(|_, i, keys| i % keys);
+    assert!(write_amplification <= 1.2, "write amplification {write_amplification}");
+}
+
+#[test]
+fn when_both_tiers_are_full_writes_are_refused_and_nothing_is_lost() {
+    let mut world = World::new(Arc::new(MemoryDevice::new(1, 12 * SEGMENT_BYTES)), 200_000, SEGMENT_BYTES);
+    let mut accepted = 0;
+    while set(&mut world, accepted, 0) {
+        accepted += 1;
+        assert!(accepted < 10_000, "the tiers are full at some point");
+    }
+    assert!(accepted * RECORD_BYTES > 8 * SEGMENT_BYTES, "most of the SSD is used: {accepted} values");
+    for key in 0..accepted {
+        assert_eq!(world.get(0, &key.to_le_bytes()).unwrap(), Some(value(key, 0)), "key {key}");
+    }
+    // Deleting makes room again.
+    for key in 0..accepted / 2 {
+        let bytes = key.to_le_bytes();
+        assert!(world.on_key(0, &bytes, |keys| Ok(keys.remove(&bytes))).unwrap());
+    }
+    world.settle();
+    for key in 0..accepted / 4 {
+        assert!(set(&mut world, key, 1), "there is room for key {key} again");
+    }
+    for key in accepted / 2..accepted {
+        assert_eq!(world.get(0, &key.to_le_bytes()).unwrap(), Some(value(key, 0)));
+    }
+}
+
+#[test]
+fn when_both_tiers_are_full_the_policy_deletes_and_writes_go_on() {
+    let mut world = World::new(Arc::new(MemoryDevice::new(1, 12 * SEGMENT_BYTES)), 200_000, SEGMENT_BYTES);
+    let settings = world.engine.settings();
+    let policy = EvictionPolicy::AllKeysLru;
+    world.engine.set_settings(thermocline_engine::Settings { eviction_policy: policy, ..settings });
+    for key in 0..10_000 {
+        assert!(set(&mut world, key, 0), "key {key}");
+    }
+    let metrics = world.engine.metrics();
+    assert!(metrics.evicted_keys > 5_000);
+    let left = (0..10_000u64).filter(|key| {
+        let found = world.get(0, &key.to_le_bytes()).unwrap();
+        assert!(found.is_none() || found == Some(value(*key, 0)));
+        found.is_some()
+    });
+    assert!(left.count() > 1000);
+    world.engine.verify();
+}
