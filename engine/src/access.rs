@@ -18,7 +18,7 @@ const LFU_INITIAL: u32 = 5;
 
 /// How `maxmemory-policy` wants accesses remembered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum AccessPolicy {
+pub(crate) enum AccessPolicy {
     /// By time.
     Lru,
     /// By a counter that grows with the logarithm of the number of accesses and decays with time.
@@ -52,7 +52,7 @@ impl AccessPolicy {
 
 /// Turns an access at a certain time into an entry's new access history.
 #[derive(Debug)]
-pub struct AccessClock {
+pub(crate) struct AccessClock {
     policy: AccessPolicy,
     now: UnixMillis,
     random: Cell<u64>,

@@ -181,8 +181,9 @@ impl Engine {
     /// Shows one random place's keys that the policy may delete, with a score: the higher, the sooner.
     fn sample(&self, now: UnixMillis, policy: EvictionPolicy, mut show: impl FnMut(u64, usize, &[u8])) {
         let shard = self.lock_shard(self.draw() as usize % self.shard_count());
-        let databases: Vec<usize> =
-            (0..shard.databases.len()).filter(|&d| shard.databases[d].as_ref().is_some_and(|k| is_any_evictable(k, policy))).collect();
+        let databases: Vec<usize> = (0..shard.databases.len())
+            .filter(|&d| shard.databases[d].as_ref().is_some_and(|k| is_any_evictable(k, policy)))
+            .collect();
         let Some(&database) = databases.get(self.draw() as usize % databases.len().max(1)) else { return };
         let Some(keyspace) = &shard.databases[database] else { return };
         let random = self.draw();
@@ -201,7 +202,9 @@ impl Engine {
         for number in 0..self.shard_count() {
             let shard = self.lock_shard(number);
             for (database, keyspace) in shard.databases.iter().enumerate() {
-                let Some(keyspace) = keyspace.as_ref().filter(|k| is_any_evictable(k, policy)) else { continue };
+                let Some(keyspace) = keyspace.as_ref().filter(|k| is_any_evictable(k, policy)) else {
+                    continue;
+                };
                 for handle in keyspace.handles() {
                     if let Some(score) = self.eviction_score(&keyspace.info(handle), policy, now, 0) {
                         return Some((score, database, keyspace.key(handle).into()));
@@ -212,14 +215,22 @@ impl Engine {
         None
     }
 
-    fn eviction_score(&self, info: &KeyInfo, policy: EvictionPolicy, now: UnixMillis, random: u64) -> Option<u64> {
+    fn eviction_score(
+        &self,
+        info: &KeyInfo,
+        policy: EvictionPolicy,
+        now: UnixMillis,
+        random: u64,
+    ) -> Option<u64> {
         let clock = &self.touch_at(now).clock;
         if policy.is_volatile() && info.expiry.is_none() {
             return None;
         }
         Some(match policy {
             EvictionPolicy::NoEviction => return None,
-            EvictionPolicy::AllKeysLru | EvictionPolicy::VolatileLru => u64::from(clock.idle_seconds(info.access)),
+            EvictionPolicy::AllKeysLru | EvictionPolicy::VolatileLru => {
+                u64::from(clock.idle_seconds(info.access))
+            }
             EvictionPolicy::AllKeysLfu | EvictionPolicy::VolatileLfu => {
                 u64::from(255 - clock.frequency(info.access).min(255))
             }

@@ -155,8 +155,10 @@ impl Background {
             return false;
         }
         let budget = self.engine.budget();
-        let (used, high, low) = (budget.used_bytes(), budget.high_watermark_bytes(), budget.low_watermark_bytes());
-        let mut wanted = if used > high { used.saturating_sub(low).saturating_sub(work.writing_bytes) } else { 0 };
+        let (used, high, low) =
+            (budget.used_bytes(), budget.high_watermark_bytes(), budget.low_watermark_bytes());
+        let mut wanted =
+            if used > high { used.saturating_sub(low).saturating_sub(work.writing_bytes) } else { 0 };
         let draining = self.drain.is_some();
         if wanted == 0 && !draining {
             return false;
@@ -237,7 +239,9 @@ impl Background {
                 pass.segment = 0;
                 // The rest of this shard's databases mostly have no keys with an expiry: pass over them here.
                 pass.database = (pass.database + 1..database_count)
-                    .find(|&database| shard.databases[database].as_ref().is_some_and(|k| k.keys_with_expiry() > 0))
+                    .find(|&database| {
+                        shard.databases[database].as_ref().is_some_and(|k| k.keys_with_expiry() > 0)
+                    })
                     .unwrap_or(0);
                 if pass.database == 0 {
                     pass.shard = (pass.shard + 1) % self.engine.shard_count();

@@ -5,9 +5,9 @@ use crate::error::EngineError;
 use crate::index::location::MAX_SEGMENT_BYTES;
 
 /// The most shards there can be.
-pub const MAX_SHARDS: usize = 1024;
+pub(crate) const MAX_SHARDS: usize = 1024;
 /// The smallest log segment.
-pub const LEAST_SEGMENT_BYTES: u64 = 64 << 10;
+pub(crate) const LEAST_SEGMENT_BYTES: u64 = 64 << 10;
 
 /// The most databases that `databases` may ask for.
 pub const MAX_DATABASES: usize = 1024;

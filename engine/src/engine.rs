@@ -23,9 +23,9 @@ use crate::index::Cursor;
 use crate::index::entry::Place;
 use crate::index::scan::Position;
 use crate::keys::Keys;
-use crate::shard::keyspace::{KeyInfo, Keyspace};
 use crate::metrics::TierMetrics;
 use crate::shard::Shard;
+use crate::shard::keyspace::{KeyInfo, Keyspace};
 use crate::tier::budget::Budget;
 use crate::tier::ceiling::Ceiling;
 use crate::tier::ledger::Ledger;
@@ -170,6 +170,23 @@ impl Engine {
         if at.shard < self.shards.len() { Cursor::at(at) } else { Cursor::START }
     }
 
+    /// Visits every key of a database that is there throughout, and none twice. Expired keys are not shown. The
+    /// key's shard is locked during the visit, and unlocked after some hundred keys at most.
+    pub fn for_each_key(&self, database: usize, now: UnixMillis, mut visit: impl FnMut(&[u8], KeyInfo)) {
+        for shard in &self.shards {
+            let mut next = Some(0);
+            while let Some(prefix) = next {
+                let shard = shard.lock();
+                let Some(keyspace) = &shard.databases[database] else { break };
+                next = keyspace.visit_segment(prefix, |handle| {
+                    if !keyspace.is_expired(handle, now) {
+                        visit(keyspace.key(handle), keyspace.info(handle));
+                    }
+                });
+            }
+        }
+    }
+
     /// A key drawn nearly evenly from a database; `random` gives 64 random bits at each call.
     pub fn random_key(
         &self,
@@ -199,6 +216,11 @@ impl Engine {
             }
         }
         found
+    }
+
+    /// The time of day, by the engine's clock.
+    pub fn now(&self) -> UnixMillis {
+        self.components.clock.now()
     }
 
     /// The settings in force.
@@ -279,7 +301,8 @@ impl Engine {
                 segment_bytes: config.segment_bytes,
             });
         }
-        let shards = (0..config.shard_count).map(|_| CachePadded::new(Mutex::new(Shard::new(config.database_count))));
+        let shards =
+            (0..config.shard_count).map(|_| CachePadded::new(Mutex::new(Shard::new(config.database_count))));
         let parker = Parker::new();
         let engine = Self {
             access_policy: AtomicU64::new(config.settings.access_policy().bits()),

@@ -7,7 +7,9 @@ pub enum EngineError {
     #[error("{0}")]
     Configuration(String),
     /// The tier files hold too few segments.
-    #[error("the SSD tier needs at least {least_bytes} bytes in each of its files for segments of {segment_bytes} bytes")]
+    #[error(
+        "the SSD tier needs at least {least_bytes} bytes in each of its files for segments of {segment_bytes} bytes"
+    )]
     TierTooSmall {
         /// The least capacity.
         least_bytes: u64,

@@ -75,9 +75,9 @@ impl Fetched {
 
     #[inline]
     pub(crate) fn position(&self, keyspace: KeyspaceId, location: Location) -> Option<usize> {
-        self.values
-            .iter()
-            .position(|fetched| fetched.location == location && fetched.keyspace == keyspace && fetched.value.is_some())
+        self.values.iter().position(|fetched| {
+            fetched.location == location && fetched.keyspace == keyspace && fetched.value.is_some()
+        })
     }
 
     pub(crate) fn value(&self, at: usize) -> &Value {
@@ -89,7 +89,13 @@ impl Fetched {
     }
 
     /// The caller holds the lock of the key's shard.
-    pub(crate) fn want(&mut self, ledger: &Arc<Ledger>, keyspace: KeyspaceId, key: &[u8], location: Location) {
+    pub(crate) fn want(
+        &mut self,
+        ledger: &Arc<Ledger>,
+        keyspace: KeyspaceId,
+        key: &[u8],
+        location: Location,
+    ) {
         if self.wanted.iter().any(|wanted| wanted.location == location) {
             return;
         }

@@ -115,6 +115,11 @@ impl<'a> Keys<'a> {
         self.touches = false;
     }
 
+    /// Accesses leave traces again: `TOUCH` does what it says whatever `CLIENT NO-TOUCH` asked for.
+    pub fn resume_touching(&mut self) {
+        self.touches = true;
+    }
+
     /// What the index knows of the key; counts as a keyspace hit or miss, but not as an access.
     pub fn info(&mut self, key: &[u8]) -> Option<KeyInfo> {
         let info = self.peek(key);
@@ -145,6 +150,15 @@ impl<'a> Keys<'a> {
         self.counters.keyspace_hits += 1;
         self.note_access(found);
         true
+    }
+
+    /// The same without a trace in the counters: how commands look keys up that they are about to change.
+    pub fn mark_used(&mut self, key: &[u8]) -> bool {
+        let found = self.find(key);
+        if let Some(found) = found {
+            self.note_access(found);
+        }
+        found.is_some()
     }
 
     /// The key's value for reading.

@@ -42,7 +42,8 @@ struct Latency {
 impl Latency {
     fn new(units_per_us: f64) -> Self {
         let longest = (LONGEST_US as f64 * units_per_us) as u64;
-        let histogram = Histogram::new_with_bounds(1, longest, SIGNIFICANT_DIGITS).expect("the bounds are valid");
+        let histogram =
+            Histogram::new_with_bounds(1, longest, SIGNIFICANT_DIGITS).expect("the bounds are valid");
         Self { histogram: Mutex::new(histogram), units_per_us }
     }
 
@@ -188,14 +189,18 @@ impl TierMetrics {
             counter.store(0, Ordering::Relaxed);
         }
         self.baseline_bytes_written.store(self.log_bytes_written.load(Ordering::Relaxed), Ordering::Relaxed);
-        self.baseline_records_written.store(self.log_records_written.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.baseline_records_written
+            .store(self.log_records_written.load(Ordering::Relaxed), Ordering::Relaxed);
         self.reset_latencies();
     }
 }
 
 /// A snapshot of everything the engine counts. Bytes are bytes, latencies microseconds.
 #[derive(Clone, Debug, Default)]
-#[allow(missing_docs, reason = "the names are those of INFO tiering, documented in docs/reference/metrics.md")]
+#[allow(
+    missing_docs,
+    reason = "the names are those of INFO tiering, documented in docs/reference/metrics.md"
+)]
 pub struct EngineMetrics {
     pub keyspace_hits: u64,
     pub keyspace_misses: u64,
@@ -286,7 +291,11 @@ impl Engine {
             demotions: sum.demotions,
             clean_demotions: sum.clean_demotions,
             promotions: sum.promotions,
-            write_amplification: if first_written == 0 { 1.0 } else { bytes_written as f64 / first_written as f64 },
+            write_amplification: if first_written == 0 {
+                1.0
+            } else {
+                bytes_written as f64 / first_written as f64
+            },
             gc_segments_collected: get(&tier.gc_segments),
             gc_bytes_relocated: relocated,
             gc_bytes_read: get(&tier.gc_bytes_read),

@@ -8,12 +8,14 @@
 //!   session    session      what is remembered of one client
 //!   server     server       what all threads share
 //!   config     config       settings
+//!   info       info         what the server tells of itself: INFO, Prometheus
 //!   process    process      the clock and memory of this process, for the engine
 //! ```
 
 pub mod command;
 pub mod config;
 pub mod dispatch;
+pub mod info;
 pub mod net;
 pub mod process;
 pub mod server;

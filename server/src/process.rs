@@ -88,10 +88,11 @@ impl MemoryGauge for ProcessMemory {
     }
 }
 
-/// What the allocator holds and nobody uses: unused pages, and unused slots of pages in use.
+/// What the allocator holds and nobody uses, in whole pages. Unused slots of pages in use do not count: they
+/// may be of sizes that are not asked for again.
 fn reusable_bytes() -> Result<u64, tikv_jemalloc_ctl::Error> {
     // The figures are a snapshot of the moment at which the epoch advanced.
     epoch::advance()?;
     let held_bytes = stats::resident::read()?.saturating_sub(stats::metadata::read()?);
-    Ok(held_bytes.saturating_sub(stats::allocated::read()?) as u64)
+    Ok(held_bytes.saturating_sub(stats::active::read()?) as u64)
 }

@@ -15,6 +15,8 @@ use std::sync::Arc;
 
 use thermocline_engine::{Clock, Engine, Reader, UnixMillis};
 
+use crate::command::server::latency_monitor::LatencyMonitor;
+use crate::command::server::slowlog::SlowLog;
 use crate::command::table::{CommandTable, table};
 use crate::config::Config;
 use crate::dispatch::Scratch;
@@ -37,6 +39,10 @@ pub struct Server {
     pub metrics: Metrics,
     /// Whether commands are held back.
     pub pause: Pause,
+    /// The slowest commands.
+    pub slowlog: SlowLog,
+    /// Slow events.
+    pub latency: LatencyMonitor,
     /// The clock that expiry is judged by.
     pub clock: Arc<dyn Clock>,
     /// Stops all server threads, and with them the server.
@@ -60,6 +66,8 @@ impl Server {
             clients: Clients::default(),
             metrics: Metrics::new(commands.len()),
             pause: Pause::default(),
+            slowlog: SlowLog::default(),
+            latency: LatencyMonitor::default(),
             started_at: clock.now(),
             clock,
             shutdown: ShutdownSignal::new(),

@@ -22,6 +22,7 @@ use thermocline_engine::{Background, Components, Engine, EngineConfig, EngineErr
 
 use crate::config::{Config, LogLevel};
 use crate::dispatch;
+use crate::info::endpoint;
 use crate::net::{BindOptions, BoundAddress, Listener, ThreadOptions, bind_listeners, probe, run_thread};
 use crate::process::{ProcessMemory, SystemClock};
 use crate::server::{Server, Thread};
@@ -84,6 +85,9 @@ pub fn run(config: Config) -> Result<(), RunError> {
     let server = Arc::new(server);
     let _pid_file = PidFile::write(server.config.pid_file())?;
     watch_signals(&server)?;
+    if let Some(address) = endpoint::start(&server)? {
+        tracing::info!(%address, "Metrics at /metrics");
+    }
     serve(&server, listeners)
 }
 

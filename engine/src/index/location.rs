@@ -1,13 +1,13 @@
 //! Where on the SSD a value's record lies, in 58 bits, so that it fits an index entry's first word.
 
 /// Records start and end at multiples of this many bytes.
-pub const RECORD_ALIGN_BYTES: u64 = 16;
+pub(crate) const RECORD_ALIGN_BYTES: u64 = 16;
 
 /// The largest segment a location can address: 2^20 units of 16 bytes.
-pub const MAX_SEGMENT_BYTES: u64 = RECORD_ALIGN_BYTES << UNIT_BITS;
+pub(crate) const MAX_SEGMENT_BYTES: u64 = RECORD_ALIGN_BYTES << UNIT_BITS;
 
 /// The number of segments a location can tell apart; at 16 MiB each this is 4 TiB.
-pub const MAX_SEGMENTS: u32 = 1 << SEGMENT_BITS;
+pub(crate) const MAX_SEGMENTS: u32 = 1 << SEGMENT_BITS;
 
 const UNIT_BITS: u32 = 20;
 const SEGMENT_BITS: u32 = 18;
@@ -30,7 +30,10 @@ impl Location {
     /// If offset or length is not a multiple of 16, the length is zero, or one of them is out of range.
     pub fn new(segment: u32, offset_bytes: u64, length_bytes: u64) -> Self {
         assert!(segment < MAX_SEGMENTS, "segment number out of range");
-        assert!(offset_bytes.is_multiple_of(RECORD_ALIGN_BYTES) && length_bytes.is_multiple_of(RECORD_ALIGN_BYTES));
+        assert!(
+            offset_bytes.is_multiple_of(RECORD_ALIGN_BYTES)
+                && length_bytes.is_multiple_of(RECORD_ALIGN_BYTES)
+        );
         assert!(length_bytes > 0 && offset_bytes + length_bytes <= MAX_SEGMENT_BYTES);
         let (offset, length) = (offset_bytes / RECORD_ALIGN_BYTES, length_bytes / RECORD_ALIGN_BYTES - 1);
         Self((u64::from(segment) << (2 * UNIT_BITS)) | (offset << UNIT_BITS) | length)
@@ -74,9 +77,12 @@ mod tests {
 
     #[test]
     fn parts_come_back_at_their_limits() {
-        for (segment, offset, length) in
-            [(0, 0, 16), (MAX_SEGMENTS - 1, MAX_SEGMENT_BYTES - 16, 16), (7, 0, MAX_SEGMENT_BYTES), (1, 4096, 1040)]
-        {
+        for (segment, offset, length) in [
+            (0, 0, 16),
+            (MAX_SEGMENTS - 1, MAX_SEGMENT_BYTES - 16, 16),
+            (7, 0, MAX_SEGMENT_BYTES),
+            (1, 4096, 1040),
+        ] {
             let location = Location::new(segment, offset, length);
             assert_eq!(
                 (location.segment(), location.offset_bytes(), location.length_bytes()),

@@ -41,7 +41,11 @@ impl Cursor {
 
     pub(crate) fn at(position: Position) -> Self {
         let prefix = position.prefix >> (64 - PREFIX_BITS);
-        Self(((position.shard as u64) << (PREFIX_BITS + BUCKET_BITS)) | (prefix << BUCKET_BITS) | position.bucket as u64)
+        Self(
+            ((position.shard as u64) << (PREFIX_BITS + BUCKET_BITS))
+                | (prefix << BUCKET_BITS)
+                | position.bucket as u64,
+        )
     }
 
     pub(crate) fn position(self) -> Position {

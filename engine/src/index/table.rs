@@ -146,6 +146,12 @@ impl Segment {
         None
     }
 
+    fn range(&self) -> SegmentRange {
+        let next_prefix =
+            if self.depth == 0 { None } else { self.prefix.checked_add(1 << (64 - self.depth)) };
+        SegmentRange { next_prefix }
+    }
+
     fn handles(&self) -> impl Iterator<Item = Handle> + '_ {
         self.buckets.iter().flat_map(|bucket| bucket.handles).filter_map(Handle::from_bits)
     }
@@ -278,8 +284,23 @@ impl Table {
                 }
             }
         }
-        let next_prefix = if segment.depth == 0 { None } else { segment.prefix.checked_add(1 << (64 - segment.depth)) };
-        Some(SegmentRange { next_prefix })
+        Some(segment.range())
+    }
+
+    /// Visits the entries of the segment that has hashes with this prefix (left-aligned in 64 bits), those whose
+    /// hash is below the prefix left out: a caller who goes on at the end of one segment sees no entry twice, even
+    /// if segments merged meanwhile. Tells where the segment ends; `None` if the table is empty.
+    pub(crate) fn visit_segment(
+        &self,
+        prefix: u64,
+        hash_of: impl Fn(Handle) -> TableHash,
+        visit: impl FnMut(Handle),
+    ) -> Option<SegmentRange> {
+        let number = *self.directory.get(TableHash(prefix).segment_slot(self.depth))?;
+        let segment = &self.segments[number as usize];
+        let is_whole = segment.prefix == prefix;
+        segment.handles().filter(|&handle| is_whole || hash_of(handle).0 >= prefix).for_each(visit);
+        Some(segment.range())
     }
 
     /// The part of the directory that names a segment of this prefix and depth.
@@ -392,6 +413,35 @@ mod tests {
             assert_eq!(table.find(mix(i), |h| h == handle(i)), Some(handle(i)));
         }
         assert!(table.segments.len() < 40, "nearly empty segments merge");
+    }
+
+    #[test]
+    fn a_walk_over_segments_sees_what_stays_once_while_segments_split_and_merge() {
+        let mut table = Table::default();
+        for i in 0..20_000 {
+            table.insert(mix(i), handle(i), hash_of);
+        }
+        let (mut seen, mut steps, mut next) = (HashMap::new(), 0, Some(0));
+        while let Some(prefix) = next {
+            let visit = |handle: Handle| *seen.entry(handle).or_insert(0) += 1;
+            next = table.visit_segment(prefix, hash_of, visit).expect("a table with entries").next_prefix;
+            // Grow for some steps, so that segments split, then shrink to less than before, so that they merge.
+            let (transients, grow) = (40_000 + steps % 10 * 3000, steps / 10 % 2 == 0);
+            for i in transients..transients + 3000 {
+                match (grow, table.find(mix(i), |h| h == handle(i))) {
+                    (true, None) => table.insert(mix(i), handle(i), hash_of),
+                    (false, Some(_)) => table.remove(mix(i), handle(i), hash_of),
+                    _ => {}
+                }
+            }
+            if steps == 10 {
+                (100..20_000).for_each(|i| table.remove(mix(i), handle(i), hash_of));
+            }
+            steps += 1;
+        }
+        assert!(steps > 20, "the walk was long enough: {steps} steps");
+        assert!((0..100).all(|i| seen.get(&handle(i)) == Some(&1)));
+        assert!(seen.iter().all(|(handle, &times)| times == 1 || handle.bits() > 40_000));
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub struct KeyInfo {
     pub tier: Tier,
     /// The value's heap memory in bytes, zero where it is not in DRAM.
     pub value_dram_bytes: usize,
-    /// The entry's access history; see [`crate::access::AccessClock`].
+    /// The entry's access history; see `AccessClock`.
     pub access: u32,
 }
 
@@ -173,10 +173,6 @@ impl Keyspace {
         self.residents.get(number)
     }
 
-    pub(crate) fn resident_if_any(&self, number: u32) -> Option<&Resident> {
-        self.residents.slot(number)
-    }
-
     /// What dropping this resident gives back, in bytes.
     pub(crate) fn resident_cost_bytes(&self, number: u32) -> usize {
         self.residents.get(number).value.heap_bytes() + size_of::<Resident>()
@@ -189,10 +185,6 @@ impl Keyspace {
 
     pub(crate) fn oldest_resident(&self) -> Option<u32> {
         self.residents.oldest()
-    }
-
-    pub(crate) fn next_newer_resident(&self, number: u32) -> Option<u32> {
-        self.residents.next_newer(number)
     }
 
     pub(crate) fn info(&self, handle: Handle) -> KeyInfo {
@@ -309,7 +301,12 @@ impl Keyspace {
     }
 
     /// Changes when the key expires. The entry may move: the returned handle is its new one.
-    pub(crate) fn change_expiry(&mut self, hash: TableHash, handle: Handle, expiry: Option<UnixMillis>) -> Handle {
+    pub(crate) fn change_expiry(
+        &mut self,
+        hash: TableHash,
+        handle: Handle,
+        expiry: Option<UnixMillis>,
+    ) -> Handle {
         let had = self.entries.head(handle).has_expiry();
         let moved = self.entries.set_expiry(handle, expiry.map(|at| at.0));
         if moved != handle {
@@ -456,6 +453,13 @@ impl Keyspace {
             return Some((prefix, bucket + 1));
         }
         range.next_prefix.map(|prefix| (prefix, 0))
+    }
+
+    /// Visits the keys of one index segment, those before `prefix` in hash order left out. Returns the prefix of the
+    /// next segment, `None` where this keyspace ends.
+    pub(crate) fn visit_segment(&self, prefix: u64, visit: impl FnMut(Handle)) -> Option<u64> {
+        let hash_of = |handle| self.hasher.table_hash(self.entries.key(handle));
+        self.table.visit_segment(prefix, hash_of, visit)?.next_prefix
     }
 
     /// Removes expired keys of the index segments `from..`, looking at no more than `segment_limit` segments

@@ -71,7 +71,8 @@ impl Engine {
                 if usage.resident_bytes + self.margin_bytes() / 2 > max_bytes && usage.reusable_bytes > 0 {
                     self.memory().give_back_unused();
                 }
-                (usage.resident_bytes - usage.reusable_bytes.min(usage.resident_bytes)).saturating_sub(values_bytes)
+                (usage.resident_bytes - usage.reusable_bytes.min(usage.resident_bytes))
+                    .saturating_sub(values_bytes)
             }
             None => 0,
         };

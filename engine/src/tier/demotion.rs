@@ -12,10 +12,11 @@ use super::requests::Done;
 use super::ssd::compression::Compressor;
 use super::ssd::record::{RecordHead, RecordKind, Stored};
 use super::ssd::segment_header::SegmentClass;
-use super::ssd::writer::Refusal;
+use super::ssd::writer::{NewRecord, Refusal};
 use super::work::{Note, Work};
 use crate::access::tick_at;
 use crate::engine::Engine;
+use crate::index::Location;
 use crate::index::entry::Place;
 use crate::shard::Shard;
 use crate::shard::keyspace::{Keyspace, KeyspaceId};
@@ -181,7 +182,12 @@ impl Demoter {
                     batch.freed_bytes += dram_bytes;
                     continue;
                 }
-                SsdCopy::None if !stays && !self.engine.is_oversize(keyspace.key(handle), &keyspace.resident(resident).value) => {
+                SsdCopy::None
+                    if !stays
+                        && !self
+                            .engine
+                            .is_oversize(keyspace.key(handle), &keyspace.resident(resident).value) =>
+                {
                     if copied_bytes > 0 && copied_bytes + dram_bytes > BATCH_BYTES {
                         break;
                     }
@@ -245,7 +251,7 @@ impl Demoter {
         {
             (self.compressor, self.compression_level) = (compressor, level);
         }
-        let mut outcomes: Vec<(KeyspaceId, u32, u64, Option<crate::index::Location>)> =
+        let mut outcomes: Vec<(KeyspaceId, u32, u64, Option<Location>)> =
             Vec::with_capacity(self.candidates.len());
         for candidate in self.candidates.drain(..) {
             let key = &self.copied[candidate.key];
@@ -260,14 +266,17 @@ impl Demoter {
             };
             let result = match batch.refusal {
                 Some(refusal) => Err(refusal),
-                None => work.append(candidate.class, &head, key, stored, |location, _| Note::Demoted {
-                    shard: shard_number,
-                    keyspace: candidate.keyspace,
-                    resident: candidate.resident,
-                    location,
-                    dram_bytes: candidate.dram_bytes,
-                    done: done.take(),
-                }),
+                None => {
+                    let record = NewRecord { class: candidate.class, head: &head, key, payload: stored };
+                    work.append(&record, |location, _| Note::Demoted {
+                        shard: shard_number,
+                        keyspace: candidate.keyspace,
+                        resident: candidate.resident,
+                        location,
+                        dram_bytes: candidate.dram_bytes,
+                        done: done.take(),
+                    })
+                }
             };
             match result {
                 Ok(_) => {

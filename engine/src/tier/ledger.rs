@@ -77,6 +77,7 @@ impl Ledger {
     }
 
     /// How many records the index refers to.
+    #[cfg(test)]
     pub(crate) fn live_records(&self) -> u64 {
         self.live_records.load(Ordering::Relaxed)
     }

@@ -144,8 +144,8 @@ impl Engine {
     fn is_value_at(&self, keyspace: KeyspaceId, key: &[u8], location: Location) -> bool {
         let (shard, hash) = self.hasher().locate(key);
         let mut shard = self.lock_shard(shard);
-        shard
-            .keyspace_by_id(keyspace)
-            .is_some_and(|keyspace| keyspace.find(hash, key).is_some_and(|handle| keyspace.is_at(handle, location)))
+        shard.keyspace_by_id(keyspace).is_some_and(|keyspace| {
+            keyspace.find(hash, key).is_some_and(|handle| keyspace.is_at(handle, location))
+        })
     }
 }

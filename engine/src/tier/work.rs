@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use super::gc::Collector;
 use super::requests::Done;
-use super::ssd::record::{self, RecordHead};
+use super::ssd::record;
 use super::ssd::segment::{Segments, State};
-use super::ssd::segment_header::SegmentClass;
-use super::ssd::writer::{MAX_WRITES, Refusal, Writer, Written};
+use super::ssd::writer::{MAX_WRITES, NewRecord, Refusal, Writer, Written};
 use crate::device::{Completion, DeviceQueue};
 use crate::engine::Engine;
 use crate::index::Location;
@@ -74,13 +73,10 @@ impl Work {
     /// Appends a record to the log; see [`Writer::append`].
     pub(crate) fn append(
         &mut self,
-        class: SegmentClass,
-        head: &RecordHead,
-        key: &[u8],
-        payload: &[u8],
+        record: &NewRecord<'_>,
         note: impl FnOnce(Location, usize) -> Note,
     ) -> Result<Location, Refusal> {
-        self.writer.append(&mut *self.queue, &mut self.segments, class, head, key, payload, note)
+        self.writer.append(&mut *self.queue, &mut self.segments, record, note)
     }
 
     /// Whether demotion is waiting out a write error.
@@ -94,10 +90,6 @@ impl Work {
 
     pub(crate) fn is_writing_segment(&self, segment: u32) -> bool {
         self.writer.is_writing(segment)
-    }
-
-    pub(crate) fn max_record_bytes(&self) -> usize {
-        self.writer.max_record_bytes()
     }
 
     /// Hands all chunks that have records to the device.
@@ -122,7 +114,8 @@ impl Work {
                 self.collector.read_completed(completion);
                 continue;
             }
-            let written = self.writer.finish(&mut self.segments, completion).expect("a write's token is known");
+            let written =
+                self.writer.finish(&mut self.segments, completion).expect("a write's token is known");
             self.finish_write(written);
         }
         self.completions = completions;
@@ -148,16 +141,18 @@ impl Work {
                 Note::Demoted { shard, keyspace, resident, location, dram_bytes, done } => {
                     self.writing_bytes = self.writing_bytes.saturating_sub(dram_bytes);
                     let asked_for = done.is_some();
-                    let dropped =
-                        self.engine.finish_demotion(shard, keyspace, resident, location, succeeded, asked_for);
+                    let dropped = self
+                        .engine
+                        .finish_demotion(shard, keyspace, resident, location, succeeded, asked_for);
                     if let (true, Some(done)) = (dropped, done) {
                         done.add(1);
                     }
                 }
                 Note::Relocated { from, to, at } => {
                     if succeeded {
-                        let record = record::decode(&written.chunk[at..], self.engine.ledger().salt(to.segment()))
-                            .expect("the chunk has the records that were encoded into it");
+                        let record =
+                            record::decode(&written.chunk[at..], self.engine.ledger().salt(to.segment()))
+                                .expect("the chunk has the records that were encoded into it");
                         self.engine.finish_relocation(&record, from, to);
                     } else {
                         self.engine.ledger().release(to);

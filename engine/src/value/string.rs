@@ -173,7 +173,9 @@ mod tests {
             assert_eq!(string.to_vec(), text.as_bytes());
             assert_eq!(string.len(), text.len());
         }
-        for text in ["", "-", "-0", "01", "+1", " 1", "1 ", "9223372036854775808", "-9223372036854775809", "1e3"] {
+        for text in
+            ["", "-", "-0", "01", "+1", " 1", "1 ", "9223372036854775808", "-9223372036854775809", "1e3"]
+        {
             let string = StringValue::encoded(text.as_bytes());
             assert_eq!(string.encoding(), Encoding::EmbStr, "{text}");
             assert_eq!(string.as_integer(), None, "{text}");

@@ -27,6 +27,7 @@ pub(crate) struct Fixture {
     pub(crate) server: Arc<Server>,
     pub(crate) session: Session,
     thread: Thread,
+    clock: Arc<ManualClock>,
     now: UnixMillis,
     changes: u64,
     groups: &'static [&'static [Command]],
@@ -35,22 +36,23 @@ pub(crate) struct Fixture {
 impl Fixture {
     /// An empty server that knows the commands of these groups.
     pub(crate) fn new(groups: &'static [&'static [Command]]) -> Self {
+        let clock = Arc::new(ManualClock::at(START));
         let components = Components {
             device: None,
-            clock: Arc::new(ManualClock::at(START)),
+            clock: Arc::clone(&clock) as _,
             memory: Arc::new(NoMemoryGauge),
             seed: [1, 2, 3, 4],
         };
-        let clock = Arc::clone(&components.clock);
         let engine = Engine::new(EngineConfig::default(), components).expect("the default configuration");
-        let server = Arc::new(Server::new(Arc::new(engine), Config::default(), clock));
+        let server = Arc::new(Server::new(Arc::new(engine), Config::default(), Arc::clone(&clock) as _));
         let thread = Thread::new(Arc::clone(&server)).expect("an engine without a device needs no ring");
         let session = Session::new(Arc::new(ClientShared::new(1, START, None)), true);
-        Self { server, session, thread, now: START, changes: 0, groups }
+        Self { server, session, thread, clock, now: START, changes: 0, groups }
     }
 
     /// Lets time pass.
     pub(crate) fn advance_ms(&mut self, ms: u64) {
+        self.clock.advance_us(1000 * ms);
         self.now = UnixMillis(self.now.0 + ms);
     }
 

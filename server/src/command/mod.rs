@@ -10,10 +10,15 @@
 
 pub mod arguments;
 pub mod bitmap;
+pub mod connection;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod generic;
+pub(crate) mod help;
+pub mod server;
 pub mod string;
 pub mod table;
+pub mod tier;
 
 use std::borrow::Cow;
 use std::future::Future;

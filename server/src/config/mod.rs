@@ -30,6 +30,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
+pub(crate) use accessors::total_memory_bytes;
 pub use accessors::{ClientClass, LogLevel, Permission};
 pub use command_line::{Startup, StartupError};
 pub use file::FileError;

@@ -7,6 +7,7 @@ use thermocline_protocol::{ArgumentRanges, Arguments, Limits, ReplyEncoder};
 
 use super::execute::Outcome;
 use super::input::{Input, Next};
+use crate::command::Flags;
 use crate::command::table::CommandEntry;
 use crate::server::{Server, Thread};
 use crate::session::Session;
@@ -49,6 +50,8 @@ pub(super) struct Batch<'a> {
     pub(super) began: u64,
     /// Commands that take at least this long are reported.
     pub(super) slow_ns: u64,
+    /// Whether nothing was read from the SSD for it.
+    pub(super) is_hot: bool,
     /// How many requests were answered.
     pub(super) answered: usize,
     /// The last command that was run.
@@ -76,6 +79,7 @@ impl<'a> Batch<'a> {
             now: server.clock.now(),
             began: thread.stopwatch.raw(),
             slow_ns: slow_ns(server),
+            is_hot: true,
             answered: 0,
             last_command: None,
             fetch_failure: None,
@@ -122,11 +126,22 @@ impl<'a> Batch<'a> {
         lap_ns
     }
 
-    /// Reports a command that took long.
+    /// Reports a command that took long to SLOWLOG and LATENCY.
     #[cold]
     #[inline(never)]
     pub(super) fn note_slow(&mut self, entry: &CommandEntry, arguments: Arguments<'_>, duration_ns: u64) {
-        let _ = (entry, arguments, duration_ns);
+        let (server, config) = (self.server, &self.server.config);
+        let duration_us = duration_ns / 1000;
+        let threshold_us = config.slowlog_threshold_us();
+        if !entry.has(Flags::SKIP_SLOWLOG) && threshold_us >= 0 && duration_us >= threshold_us as u64 {
+            let length_max = config.slowlog_max_length();
+            server.slowlog.record(self.now, duration_us, arguments, self.session, length_max);
+        }
+        let (duration_ms, threshold_ms) = (duration_us / 1000, config.latency_monitor_threshold_ms());
+        if threshold_ms > 0 && duration_ms >= threshold_ms {
+            let event = if entry.has(Flags::FAST) { "fast-command" } else { "command" };
+            server.latency.note(event, self.now, duration_ms);
+        }
     }
 }
 
@@ -134,7 +149,7 @@ impl<'a> Batch<'a> {
 pub(super) fn limits(server: &Server, session: &Session) -> Limits {
     Limits {
         max_bulk_bytes: server.config.proto_max_bulk_bytes() as usize,
-        unauthenticated: !session.is_authenticated && server.config.password().is_some(),
+        unauthenticated: !session.is_authenticated && server.config.has_password(),
         ..Limits::REDIS
     }
 }

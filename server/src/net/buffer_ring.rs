@@ -234,8 +234,9 @@ impl RecvBuffer {
         Self(Repr::Owned(bytes))
     }
 
-    pub(super) fn is_owned(&self) -> bool {
-        matches!(self.0, Repr::Owned(_))
+    /// The same bytes in memory of their own, so that the kernel's buffer is free again.
+    pub(super) fn into_owned(self) -> Self {
+        if matches!(self.0, Repr::Owned(_)) { self } else { Self::owned(self.to_vec()) }
     }
 }
 

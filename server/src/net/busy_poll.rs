@@ -1,11 +1,15 @@
 //! Whether spinning for a moment beats parking.
 //!
-//! Parking and being woken costs two system calls and a trip through the scheduler, on the way of a request that
-//! may be a few microseconds off. A spin saves that for a lone client that waits for our reply, or for a read that
-//! is about to complete; under load it would only burn the CPU that other work needs.
+//! Parking and being woken costs three system calls and two context switches, on the way of a request that may be a
+//! few microseconds off. Two kinds of spin avoid that:
+//!
+//! - a *long* one, up to the bound that is configured, while few connections are active: for a lone client that
+//!   waits for our reply, or a read that is about to complete. It buys latency with CPU time.
+//! - a *short* one, under load: no longer than parking itself costs, so whenever more than half of them find work,
+//!   the CPU time per request goes down.
 //!
 //! Owns the decision, as a pure function of what it was told. **Invariant:** after a spin that found nothing there
-//! is none until new work came, and the more of them fail, the rarer they get: an idle server does not spin.
+//! is none until new work came, and those that fail get rarer: an idle server does not spin.
 
 use std::time::{Duration, Instant};
 
@@ -18,8 +22,17 @@ const INTERVAL: Duration = Duration::from_millis(1);
 /// A read from the device takes longer than a client's turn-around, so it gets this many times the bound.
 const READ_FACTOR: u32 = 2;
 
-/// After `n` failed spins in a row, `2^n` chances are passed over, up to this exponent.
+/// After `n` failed long spins in a row, `2^n` chances are passed over, up to this exponent.
 const BACKOFF_EXPONENT_MAX: u32 = 10;
+
+/// About what parking and being woken costs.
+const SHORT_SPIN: Duration = Duration::from_micros(4);
+
+/// Short spins are on while their score is above 0: one that finds work adds 1, up to this, one that fails takes 1.
+const SHORT_SCORE_MAX: u32 = 16;
+
+/// With the score at 0, every so many chances a short spin is tried all the same.
+const SHORT_RETRY_CHANCES: u32 = 64;
 
 /// The spin policy of one thread.
 #[derive(Debug)]
@@ -34,6 +47,10 @@ pub(super) struct BusyPoll {
     served: bool,
     failures: u32,
     pass_over: u32,
+    short_score: u32,
+    short_chances: u32,
+    /// The spin under way is a short one.
+    short: bool,
 }
 
 impl BusyPoll {
@@ -48,6 +65,9 @@ impl BusyPoll {
             served: false,
             failures: 0,
             pass_over: 0,
+            short_score: SHORT_SCORE_MAX,
+            short_chances: 0,
+            short: false,
         }
     }
 
@@ -74,28 +94,31 @@ impl BusyPoll {
             self.interval = self.interval.wrapping_add(1);
             self.interval_start = now;
         }
-        if self.active.max(self.active_before) > ACTIVE_MAX {
-            self.served = false;
-            return None;
-        }
-        let bound = if outstanding_reads > 0 { self.bound * READ_FACTOR } else { self.bound };
         if !std::mem::take(&mut self.served) && outstanding_reads == 0 {
             return None;
         }
-        if self.pass_over > 0 {
-            self.pass_over -= 1;
-            return None;
+        let few = self.active.max(self.active_before) <= ACTIVE_MAX;
+        if few && self.pass_over == 0 {
+            self.short = false;
+            return Some(if outstanding_reads > 0 { self.bound * READ_FACTOR } else { self.bound });
         }
-        Some(bound)
+        self.pass_over = self.pass_over.saturating_sub(1);
+        self.short_chances = self.short_chances.wrapping_add(1);
+        self.short = true;
+        let pays = self.short_score > 0 || self.short_chances.is_multiple_of(SHORT_RETRY_CHANCES);
+        pays.then_some(SHORT_SPIN.min(self.bound))
     }
 
     /// How the spin went.
     pub(super) fn spun(&mut self, found_work: bool) {
-        if found_work {
-            self.failures = 0;
-        } else {
-            self.failures = (self.failures + 1).min(BACKOFF_EXPONENT_MAX);
-            self.pass_over = 1 << self.failures;
+        match (self.short, found_work) {
+            (true, true) => self.short_score = (self.short_score + 1).min(SHORT_SCORE_MAX),
+            (true, false) => self.short_score = self.short_score.saturating_sub(1),
+            (false, true) => self.failures = 0,
+            (false, false) => {
+                self.failures = (self.failures + 1).min(BACKOFF_EXPONENT_MAX);
+                self.pass_over = 1 << self.failures;
+            }
         }
     }
 }
@@ -110,6 +133,13 @@ mod tests {
         BusyPoll::new(50, now)
     }
 
+    /// Makes more connections active than long spins are for.
+    fn make_busy(policy: &mut BusyPoll) {
+        for _ in 0..=ACTIVE_MAX {
+            policy.note_active(0);
+        }
+    }
+
     #[test]
     fn spins_once_after_a_request_and_never_when_idle() {
         let now = Instant::now();
@@ -121,17 +151,14 @@ mod tests {
     }
 
     #[test]
-    fn many_active_connections_rule_a_spin_out_until_they_are_gone() {
+    fn many_active_connections_leave_only_short_spins_until_they_are_gone() {
         let mut now = Instant::now();
         let mut policy = policy(now);
-        let mut seen = [0; 5];
-        for note in &mut seen {
-            *note = policy.note_active(*note);
-        }
-        assert_eq!(policy.spin_for(now, 3), None);
+        make_busy(&mut policy);
+        assert_eq!(policy.spin_for(now, 3), Some(SHORT_SPIN));
         now += INTERVAL;
-        policy.note_active(seen[0]);
-        assert_eq!(policy.spin_for(now, 0), None, "they were active a moment ago");
+        policy.note_active(0);
+        assert_eq!(policy.spin_for(now, 0), Some(SHORT_SPIN), "they were active a moment ago");
         now += INTERVAL * 2;
         policy.note_active(0);
         assert_eq!(policy.spin_for(now, 0), Some(BOUND));
@@ -155,23 +182,45 @@ mod tests {
     }
 
     #[test]
-    fn spins_that_fail_get_rarer_and_one_that_succeeds_restores_them() {
+    fn long_spins_that_fail_get_rarer_and_one_that_succeeds_restores_them() {
         let now = Instant::now();
         let mut policy = policy(now);
         let mut seen = 0;
         let mut spins = 0;
         for _ in 0..1000 {
             seen = policy.note_active(seen);
-            if policy.spin_for(now, 0).is_some() {
+            if policy.spin_for(now, 0) == Some(BOUND) {
                 spins += 1;
                 policy.spun(false);
             }
         }
         assert!(spins < 12, "{spins} spins for nothing");
         policy.pass_over = 0;
+        policy.note_active(seen);
+        assert_eq!(policy.spin_for(now, 0), Some(BOUND));
         policy.spun(true);
         policy.note_active(seen);
         assert_eq!(policy.spin_for(now, 0), Some(BOUND));
+    }
+
+    #[test]
+    fn short_spins_stop_when_they_fail_and_come_back_when_they_find_work() {
+        let now = Instant::now();
+        let mut policy = policy(now);
+        let mut run = |finds_work: bool| {
+            let mut spins = 0;
+            for _ in 0..1000 {
+                make_busy(&mut policy);
+                if policy.spin_for(now, 0).is_some() {
+                    spins += 1;
+                    policy.spun(finds_work);
+                }
+            }
+            spins
+        };
+        assert!(run(true) == 1000);
+        assert!(run(false) < 50);
+        assert!(run(true) > 900);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use super::buffer_ring::RecvBuffer;
 use super::outgoing::SendStatus;
 use super::reactor::Reactor;
-use super::state::{ConnectionState, End};
+use super::state::{ConnectionState, End, Wait};
 use super::thread::{CloseRequest, Closer, ThreadWaker};
 use std::future::poll_fn;
 use std::io;
@@ -80,7 +80,7 @@ impl Connection {
             None => {}
         }
         self.reactor.arm(state);
-        state.input.wait(cx.waker());
+        state.wait(Wait::Input, cx.waker());
         Poll::Pending
     }
 
@@ -99,7 +99,7 @@ impl Connection {
                 return Poll::Ready(());
             }
             self.reactor.arm(&self.state);
-            self.state.input.wait(cx.waker());
+            self.state.wait(Wait::Input, cx.waker());
             Poll::Pending
         })
         .await;
@@ -155,7 +155,7 @@ impl Connection {
             SendStatus::Failed(errno) => Poll::Ready(Err(io::Error::from_raw_os_error(errno))),
             SendStatus::Fast | SendStatus::Slow => {
                 ring.await_send(self.state.slot);
-                self.state.output.wait(cx.waker());
+                self.state.wait(Wait::Output, cx.waker());
                 self.reactor.kick();
                 Poll::Pending
             }

@@ -16,7 +16,7 @@ use super::listener::Listener;
 use super::outgoing::SendStatus;
 use super::ring::{Completion, Ring};
 use super::runtime::ThreadOptions;
-use super::state::{ConnectionState, End};
+use super::state::{ConnectionState, End, Wait};
 use super::table::ConnectionTable;
 use super::thread::{ShutdownSignal, ThreadShared};
 use socket2::SockRef;
@@ -55,6 +55,14 @@ enum Phase {
     Draining,
     /// The grace period is over.
     Stopping,
+}
+
+/// What a spin found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spin {
+    Nothing,
+    RingHasWork,
+    SourceDrained,
 }
 
 struct Linger {
@@ -154,8 +162,9 @@ impl Reactor {
         if self.parked.replace(false) {
             self.ring.quiet();
         }
+        let mut drained_in_spin = false;
         loop {
-            if self.run_round()? {
+            if self.run_round()? || drained_in_spin {
                 // The tasks that were woken go first; they queue their output for the next round.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -165,8 +174,14 @@ impl Reactor {
                 Phase::Stopping => return Poll::Ready(Ok(())),
                 _ => {}
             }
-            if self.spin() {
-                continue;
+            match self.spin() {
+                Spin::Nothing => {}
+                Spin::RingHasWork => continue,
+                Spin::SourceDrained => {
+                    // The tasks it woke may queue work for that source: there must be a round after them.
+                    drained_in_spin = true;
+                    continue;
+                }
             }
             self.ring.listen();
             if self.has_work() {
@@ -238,28 +253,31 @@ impl Reactor {
         self.ring.has_work() || self.thread.is_signalled()
     }
 
-    /// Looks at the rings for a moment if that is likely to pay; returns whether there is something to do.
-    fn spin(&self) -> bool {
+    /// Looks at the rings for a moment if that is likely to pay.
+    fn spin(&self) -> Spin {
         let mut policy = self.busy_poll.borrow_mut();
         if !policy.is_enabled() {
-            return false;
+            return Spin::Nothing;
         }
         let start = Instant::now();
         let outstanding = self.sources.iter().map(|source| source.outstanding()).sum();
-        let Some(bound) = policy.spin_for(start, outstanding) else { return false };
-        let found = loop {
-            if (0..LOOKS_PER_CLOCK).any(|_| {
+        let Some(bound) = policy.spin_for(start, outstanding) else { return Spin::Nothing };
+        let mut outcome = Spin::Nothing;
+        while outcome == Spin::Nothing && start.elapsed() < bound {
+            for _ in 0..LOOKS_PER_CLOCK {
                 std::hint::spin_loop();
-                self.has_work() || self.sources.iter().any(|source| source.drain() > 0)
-            }) {
-                break true;
+                if self.has_work() {
+                    outcome = Spin::RingHasWork;
+                    break;
+                }
+                if outstanding > 0 && self.sources.iter().any(|source| source.drain() > 0) {
+                    outcome = Spin::SourceDrained;
+                    break;
+                }
             }
-            if start.elapsed() >= bound {
-                break false;
-            }
-        };
-        policy.spun(found);
-        found
+        }
+        policy.spun(outcome != Spin::Nothing);
+        outcome
     }
 
     /// Once a second: what need not be done sooner.
@@ -385,7 +403,7 @@ impl Reactor {
         state.push_input(buffer, round);
         let seen = self.busy_poll.borrow_mut().note_active(state.active_interval.get());
         state.active_interval.set(seen);
-        state.input.wake();
+        state.wake(Wait::Input);
         let unread = state.unread_bytes.get();
         if !state.armed.get() {
             self.input_taken(state);
@@ -417,15 +435,14 @@ impl Reactor {
         }
     }
 
-    /// Copies input out of the kernel's buffers where tasks had a turn and left it, so that nobody who does not
-    /// read can keep the others from receiving.
+    /// Copies unread input out of the kernel's buffers, so that nobody who does not read can keep the others from
+    /// receiving. All tasks had a turn since the last round: what they read is not copied.
     fn reclaim_buffers(&self) {
-        let round = self.round.get();
-        for state in self.table.all() {
-            if state.unread_bytes.get() > 0 && state.inbox_round.get() != round.wrapping_sub(1) {
+        self.table.for_each(|state| {
+            if state.unread_bytes.get() > 0 {
                 state.copy_out_input();
             }
-        }
+        });
     }
 
     // ---- output ----
@@ -438,7 +455,7 @@ impl Reactor {
 
     fn send_ended(&self, slot: u32) {
         if let Some(state) = self.table.get(slot) {
-            state.output.wake();
+            state.wake(Wait::Output);
             self.remove_if_over(&state);
         }
     }
@@ -449,8 +466,7 @@ impl Reactor {
     pub(super) fn dropped(&self, state: &Rc<ConnectionState>) {
         state.dropped.set(true);
         state.clear_input();
-        state.input.clear();
-        state.output.clear();
+        state.forget_waiter();
         if state.armed.get() && !state.cancelling.replace(true) {
             self.ring.cancel_recv(state.slot);
         }
@@ -506,10 +522,10 @@ impl Reactor {
             self.ring.cancel_accept(index as u32);
         }
         self.listeners.borrow_mut().clear();
-        for state in self.table.all() {
+        self.table.for_each(|state| {
             state.clear_input();
             state.end(End::Closed);
-        }
+        });
         let reactor = Rc::clone(self);
         tokio::task::spawn_local(async move {
             tokio::time::sleep(reactor.shutdown_grace).await;

@@ -22,35 +22,13 @@ pub(super) enum End {
     Closed,
 }
 
-/// A waker that is kept over many waits, and whether anybody waits right now.
-#[derive(Default)]
-pub(super) struct WaitCell {
-    waker: RefCell<Option<Waker>>,
-    waiting: Cell<bool>,
-}
-
-impl WaitCell {
-    pub(super) fn wait(&self, waker: &Waker) {
-        let mut kept = self.waker.borrow_mut();
-        if !kept.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
-            *kept = Some(waker.clone());
-        }
-        self.waiting.set(true);
-    }
-
-    pub(super) fn wake(&self) {
-        if self.waiting.replace(false)
-            && let Some(waker) = self.waker.borrow().as_ref()
-        {
-            waker.wake_by_ref();
-        }
-    }
-
-    /// Forgets the waker, which holds a reference to the task.
-    pub(super) fn clear(&self) {
-        self.waiting.set(false);
-        self.waker.take();
-    }
+/// What a task waits for on its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// More input, or its end.
+    Input,
+    /// The end of the send under way.
+    Output,
 }
 
 pub(super) struct ConnectionState {
@@ -72,11 +50,13 @@ pub(super) struct ConnectionState {
     /// The reactor's round in which the inbox last became non-empty.
     pub(super) inbox_round: Cell<u32>,
     pub(super) unread_bytes: Cell<usize>,
-    inbox: RefCell<VecDeque<RecvBuffer>>,
-    /// Waits for input or for the end.
-    pub(super) input: WaitCell,
-    /// Waits for the output to be sent.
-    pub(super) output: WaitCell,
+    /// The oldest unread input, kept apart so that the usual inbox of one needs no memory.
+    oldest: Cell<Option<RecvBuffer>>,
+    newer: RefCell<VecDeque<RecvBuffer>>,
+    /// The task that has the handle; kept over many waits.
+    waker: Cell<Option<Waker>>,
+    input_awaited: Cell<bool>,
+    output_awaited: Cell<bool>,
 }
 
 impl ConnectionState {
@@ -94,9 +74,11 @@ impl ConnectionState {
             active_interval: Cell::new(0),
             inbox_round: Cell::new(0),
             unread_bytes: Cell::new(0),
-            inbox: RefCell::default(),
-            input: WaitCell::default(),
-            output: WaitCell::default(),
+            oldest: Cell::new(None),
+            newer: RefCell::default(),
+            waker: Cell::new(None),
+            input_awaited: Cell::new(false),
+            output_awaited: Cell::new(false),
         })
     }
 
@@ -106,31 +88,74 @@ impl ConnectionState {
 
     /// Input that came in `round`.
     pub(super) fn push_input(&self, buffer: RecvBuffer, round: u32) {
-        let mut inbox = self.inbox.borrow_mut();
-        if inbox.is_empty() {
+        let unread_bytes = self.unread_bytes.get();
+        self.unread_bytes.set(unread_bytes + buffer.len());
+        // Buffers are never empty, so no unread bytes means no buffers.
+        if unread_bytes == 0 {
             self.inbox_round.set(round);
+            self.oldest.set(Some(buffer));
+        } else {
+            self.newer.borrow_mut().push_back(buffer);
         }
-        self.unread_bytes.set(self.unread_bytes.get() + buffer.len());
-        inbox.push_back(buffer);
     }
 
     pub(super) fn pop_input(&self) -> Option<RecvBuffer> {
-        let buffer = self.inbox.borrow_mut().pop_front()?;
-        self.unread_bytes.set(self.unread_bytes.get() - buffer.len());
+        let buffer = self.oldest.take()?;
+        let unread_bytes = self.unread_bytes.get() - buffer.len();
+        self.unread_bytes.set(unread_bytes);
+        if unread_bytes > 0 {
+            let mut newer = self.newer.borrow_mut();
+            self.oldest.set(newer.pop_front());
+            if newer.is_empty() {
+                *newer = VecDeque::new();
+            }
+        }
         Some(buffer)
     }
 
     pub(super) fn clear_input(&self) {
-        self.inbox.take();
+        self.oldest.take();
+        self.newer.take();
         self.unread_bytes.set(0);
     }
 
     /// Moves unread input out of the kernel's buffers into memory of its own.
     pub(super) fn copy_out_input(&self) {
-        for buffer in self.inbox.borrow_mut().iter_mut() {
-            if !buffer.is_owned() {
-                *buffer = RecvBuffer::owned(buffer.to_vec());
-            }
+        self.oldest.set(self.oldest.take().map(RecvBuffer::into_owned));
+        for buffer in self.newer.borrow_mut().iter_mut() {
+            let kept = std::mem::replace(buffer, RecvBuffer::owned(Vec::new()));
+            *buffer = kept.into_owned();
+        }
+    }
+
+    /// The task whose waker this is waits for `what`.
+    pub(super) fn wait(&self, what: Wait, waker: &Waker) {
+        let kept = self.waker.take().filter(|kept| kept.will_wake(waker));
+        self.waker.set(Some(kept.unwrap_or_else(|| waker.clone())));
+        self.awaited(what).set(true);
+    }
+
+    /// Wakes the task if it waits for `what`.
+    pub(super) fn wake(&self, what: Wait) {
+        if self.awaited(what).replace(false)
+            && let Some(waker) = self.waker.take()
+        {
+            waker.wake_by_ref();
+            self.waker.set(Some(waker));
+        }
+    }
+
+    /// Forgets the waker, which holds a reference to the task.
+    pub(super) fn forget_waiter(&self) {
+        self.input_awaited.set(false);
+        self.output_awaited.set(false);
+        self.waker.take();
+    }
+
+    fn awaited(&self, what: Wait) -> &Cell<bool> {
+        match what {
+            Wait::Input => &self.input_awaited,
+            Wait::Output => &self.output_awaited,
         }
     }
 
@@ -139,10 +164,10 @@ impl ConnectionState {
         if self.end.get().is_none() {
             self.end.set(Some(end));
         }
-        self.input.wake();
+        self.wake(Wait::Input);
     }
 }
 
 // Together with the task around it, which has some 150 bytes of its own plus the caller's future, a connection must
 // stay far below 1 KiB.
-const _: () = assert!(size_of::<ConnectionState>() <= 224);
+const _: () = assert!(size_of::<ConnectionState>() <= 192);

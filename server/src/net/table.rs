@@ -45,8 +45,8 @@ impl ConnectionTable {
         self.live.set(self.live.get() - 1);
     }
 
-    /// All connections, as of now.
-    pub(super) fn all(&self) -> Vec<Rc<ConnectionState>> {
-        self.slots.borrow().iter().flatten().cloned().collect()
+    /// Looks at every connection; `look` must not insert or remove any.
+    pub(super) fn for_each(&self, look: impl FnMut(&Rc<ConnectionState>)) {
+        self.slots.borrow().iter().flatten().for_each(look);
     }
 }

@@ -16,7 +16,7 @@ use super::requests::Done;
 use super::ssd::record_iter::{RecordIter, Step};
 use super::ssd::segment::RESERVED_FOR_GC;
 use super::ssd::segment_header::{SEGMENT_HEADER_BYTES, SegmentClass};
-use super::ssd::writer::Refusal;
+use super::ssd::writer::{NewRecord, Refusal};
 use super::work::{Note, Work};
 use crate::device::Completion;
 use crate::device::buffer::AlignedBuffer;
@@ -78,10 +78,6 @@ impl Collector {
     /// Whether free segments are short and no segment has anything to gain: the SSD is full.
     pub(crate) fn is_stuck(&self) -> bool {
         self.is_stuck
-    }
-
-    pub(crate) fn is_collecting(&self) -> bool {
-        self.victim.is_some()
     }
 
     pub(crate) fn request(&mut self, done: Done) {
@@ -265,13 +261,13 @@ fn copy_survivors(work: &mut Work, victim: &mut Victim, start_bytes: u64, buffer
                 if let Some((keyspace, key)) = work.engine.live_name(&record, from) {
                     let mut head = record.head;
                     head.keyspace = keyspace;
-                    let appended = work.append(
-                        SegmentClass::Survivor,
-                        &head,
-                        key.as_deref().unwrap_or(record.key),
-                        record.payload,
-                        |to, at| Note::Relocated { from, to, at },
-                    );
+                    let survivor = NewRecord {
+                        class: SegmentClass::Survivor,
+                        head: &head,
+                        key: key.as_deref().unwrap_or(record.key),
+                        payload: record.payload,
+                    };
+                    let appended = work.append(&survivor, |to, at| Note::Relocated { from, to, at });
                     match appended {
                         Ok(to) => {
                             victim.relocations += 1;
@@ -305,4 +301,3 @@ fn copy_survivors(work: &mut Work, victim: &mut Victim, start_bytes: u64, buffer
     }
     Copied::All { wanted_bytes: READ_BYTES }
 }
-

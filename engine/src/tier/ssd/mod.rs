@@ -6,7 +6,7 @@
 //! - [`reader`]: reads records, for commands that need a cold value.
 
 pub mod compression;
-pub mod reader;
+pub(crate) mod reader;
 pub mod record;
 pub mod record_iter;
 pub(crate) mod segment;

@@ -60,7 +60,10 @@ impl Layout {
 
     pub(crate) fn extent(&self, segment: u32) -> Extent {
         let files = u32::from(self.file_count);
-        Extent { file: (segment % files) as u16, offset_bytes: u64::from(segment / files) * self.segment_bytes }
+        Extent {
+            file: (segment % files) as u16,
+            offset_bytes: u64::from(segment / files) * self.segment_bytes,
+        }
     }
 
     /// The blocks that a record touches: file, offset in it and length, and where in them the record starts.
@@ -85,7 +88,11 @@ pub(crate) struct Segments {
 
 impl Segments {
     pub(crate) fn new(count: u32) -> Self {
-        Self { states: vec![State::Free; count as usize], free: (0..count).rev().collect(), draining: Vec::new() }
+        Self {
+            states: vec![State::Free; count as usize],
+            free: (0..count).rev().collect(),
+            draining: Vec::new(),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {

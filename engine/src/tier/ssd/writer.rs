@@ -64,6 +64,14 @@ struct InFlight<N> {
     notes: Vec<N>,
 }
 
+/// A record to be written.
+pub(crate) struct NewRecord<'a> {
+    pub(crate) class: Class,
+    pub(crate) head: &'a RecordHead,
+    pub(crate) key: &'a [u8],
+    pub(crate) payload: &'a [u8],
+}
+
 /// Writes records; `N` is what the caller wants back with each.
 pub(crate) struct Writer<N> {
     layout: Layout,
@@ -98,10 +106,6 @@ impl<N> Writer<N> {
         }
     }
 
-    pub(crate) fn in_flight(&self) -> usize {
-        self.in_flight.len()
-    }
-
     /// Whether some record waits in a chunk that was not handed to the device.
     pub(crate) fn has_unwritten(&self) -> bool {
         self.open.iter().flatten().any(|open| !open.notes.is_empty())
@@ -123,12 +127,10 @@ impl<N> Writer<N> {
         &mut self,
         queue: &mut dyn DeviceQueue,
         segments: &mut Segments,
-        class: Class,
-        head: &RecordHead,
-        key: &[u8],
-        payload: &[u8],
+        record: &NewRecord<'_>,
         note: impl FnOnce(Location, usize) -> N,
     ) -> Result<Location, Refusal> {
+        let &NewRecord { class, head, key, payload } = record;
         let length = record::encoded_len(key.len(), payload.len(), head.expiry.is_some());
         let length = length.filter(|&length| length <= self.max_record_bytes()).ok_or(Refusal::TooLong)?;
         self.make_room(queue, segments, class, length)?;
@@ -200,7 +202,8 @@ impl<N> Writer<N> {
             }
         }
         if let Some(open) = &self.open[slot(class)]
-            && (open.chunk_start + (open.filled + needed) as u64 > segment_bytes || self.failed.contains(&open.segment))
+            && (open.chunk_start + (open.filled + needed) as u64 > segment_bytes
+                || self.failed.contains(&open.segment))
         {
             self.close(segments, class);
         }

@@ -1,13 +1,11 @@
 //! What goes wrong on the device is an error and a counter; no value is lost and none is wrong.
 
-mod world;
-
 use std::sync::Arc;
 
+use crate::world::World;
 use thermocline_engine::device::fault::{FaultDevice, FaultPlan, RATE_UNIT};
 use thermocline_engine::device::memory::MemoryDevice;
 use thermocline_engine::{FetchError, SetExpiry};
-use world::World;
 
 const SEGMENT_BYTES: u64 = 64 << 10;
 /// Every tenth request.

@@ -1,12 +1,10 @@
 //! Garbage collection: overwriting for ever, reading meanwhile, being full.
 
-mod world;
-
 use std::sync::Arc;
 
+use crate::world::World;
 use thermocline_engine::device::memory::MemoryDevice;
 use thermocline_engine::{EvictionPolicy, SetExpiry};
-use world::World;
 
 const SEGMENT_BYTES: u64 = 256 << 10;
 const VALUE_BYTES: usize = 1000;
@@ -36,7 +34,8 @@ fn set(world: &mut World, key: u64, version: u64) -> bool {
 /// Overwrites a data set of 80 % of the SSD three times over in an order that `next` gives.
 fn overwrite(next: impl Fn(&mut Random, u64, u64) -> u64) -> (World, f64) {
     let segments = 128;
-    let mut world = World::new(Arc::new(MemoryDevice::new(1, segments * SEGMENT_BYTES)), 400_000, SEGMENT_BYTES);
+    let mut world =
+        World::new(Arc::new(MemoryDevice::new(1, segments * SEGMENT_BYTES)), 400_000, SEGMENT_BYTES);
     let keys = segments * SEGMENT_BYTES * 8 / 10 / RECORD_BYTES;
     let mut versions = vec![0u64; keys as usize];
     let mut random = Random(42);

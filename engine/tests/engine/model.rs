@@ -1,15 +1,13 @@
 //! The engine against a model, under random operations, with so little DRAM and SSD that values are demoted,
 //! promoted and collected all the time.
 
-mod world;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::world::World;
 use proptest::prelude::*;
 use thermocline_engine::device::memory::MemoryDevice;
 use thermocline_engine::{Cursor, SetExpiry, UnixMillis};
-use world::World;
 
 const DATABASES: usize = 3;
 

@@ -7,28 +7,28 @@ use std::task::{Context, Poll, Waker};
 use thermocline_engine::device::Device;
 use thermocline_engine::value::StringValue;
 use thermocline_engine::{
-    Background, Components, Engine, EngineConfig, FetchError, Fetched, Keys, ManualClock, NoMemoryGauge, Reader,
-    SetExpiry, Settings, UnixMillis,
+    Background, Components, Engine, EngineConfig, FetchError, Fetched, Keys, ManualClock, NoMemoryGauge,
+    Reader, SetExpiry, Settings, UnixMillis,
 };
 
 /// Steps after which something that should have happened by now never will.
 const PATIENCE: usize = 100_000;
 
 /// Everything one engine needs.
-pub struct World {
-    pub engine: Arc<Engine>,
-    pub reader: Reader,
-    pub background: Background,
-    pub clock: Arc<ManualClock>,
+pub(crate) struct World {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) reader: Reader,
+    pub(crate) background: Background,
+    pub(crate) clock: Arc<ManualClock>,
 }
 
-pub fn start() -> UnixMillis {
+fn start() -> UnixMillis {
     UnixMillis(1_700_000_000_000)
 }
 
 impl World {
     /// An engine whose values may take `budget_bytes` of DRAM (0: no limit), over `device`.
-    pub fn new(device: Arc<dyn Device>, budget_bytes: u64, segment_bytes: u64) -> Self {
+    pub(crate) fn new(device: Arc<dyn Device>, budget_bytes: u64, segment_bytes: u64) -> Self {
         let clock = Arc::new(ManualClock::at(start()));
         let components = Components {
             device: Some(device),
@@ -44,12 +44,12 @@ impl World {
         Self { engine, reader, background, clock }
     }
 
-    pub fn now(&self) -> UnixMillis {
+    pub(crate) fn now(&self) -> UnixMillis {
         thermocline_engine::Clock::now(&*self.clock)
     }
 
     /// Runs `command` on one key, fetching what is cold, as a server would.
-    pub fn on_key<T>(
+    pub(crate) fn on_key<T>(
         &mut self,
         database: usize,
         key: &[u8],
@@ -67,7 +67,7 @@ impl World {
         panic!("a value is fetched in vain");
     }
 
-    pub fn fetch(&mut self, fetched: &mut Fetched) -> Result<(), FetchError> {
+    pub(crate) fn fetch(&mut self, fetched: &mut Fetched) -> Result<(), FetchError> {
         let mut fetch = pin!(self.reader.fetch(fetched));
         let mut context = Context::from_waker(Waker::noop());
         for _ in 0..PATIENCE {
@@ -80,14 +80,12 @@ impl World {
         panic!("a read never completes");
     }
 
-    pub fn get(&mut self, database: usize, key: &[u8]) -> Result<Option<Vec<u8>>, FetchError> {
-        self.on_key(database, key, |keys| {
-            Ok(keys.get(key)?.map(|value| value.as_string().unwrap().to_vec()))
-        })
+    pub(crate) fn get(&mut self, database: usize, key: &[u8]) -> Result<Option<Vec<u8>>, FetchError> {
+        self.on_key(database, key, |keys| Ok(keys.get(key)?.map(|value| value.as_string().unwrap().to_vec())))
     }
 
     /// Sets a key, waiting for room first; false where the write is refused.
-    pub fn set(&mut self, database: usize, key: &[u8], value: &[u8], expiry: SetExpiry) -> bool {
+    pub(crate) fn set(&mut self, database: usize, key: &[u8], value: &[u8], expiry: SetExpiry) -> bool {
         if !self.admit() {
             return false;
         }
@@ -99,7 +97,7 @@ impl World {
         true
     }
 
-    pub fn admit(&mut self) -> bool {
+    pub(crate) fn admit(&mut self) -> bool {
         use thermocline_engine::Admission;
         for _ in 0..1000 {
             match self.engine.admit_write() {
@@ -114,7 +112,7 @@ impl World {
         false
     }
 
-    pub fn append(&mut self, database: usize, key: &[u8], tail: &[u8]) -> Result<(), FetchError> {
+    pub(crate) fn append(&mut self, database: usize, key: &[u8], tail: &[u8]) -> Result<(), FetchError> {
         self.on_key(database, key, |keys| {
             let changed = keys.modify(key, |value| {
                 value.as_string_mut().unwrap().edit(|bytes| bytes.extend_from_slice(tail));
@@ -127,7 +125,7 @@ impl World {
     }
 
     /// Steps the background work until it has nothing to do.
-    pub fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         for _ in 0..PATIENCE {
             self.clock.advance_us(50);
             if !self.background.step() && !self.background.step() && !self.background.step() {
@@ -138,17 +136,17 @@ impl World {
     }
 
     /// Moves one key to the SSD; how many were moved.
-    pub fn demote(&mut self, database: usize, key: &[u8]) -> u64 {
+    pub(crate) fn demote(&mut self, database: usize, key: &[u8]) -> u64 {
         let outcome = self.engine.demote(database, key);
         self.wait_for(outcome)
     }
 
-    pub fn drain(&mut self) {
+    pub(crate) fn drain(&mut self) {
         let outcome = self.engine.drain();
         self.wait_for(outcome);
     }
 
-    pub fn wait_for(&mut self, outcome: impl Future<Output = u64>) -> u64 {
+    pub(crate) fn wait_for(&mut self, outcome: impl Future<Output = u64>) -> u64 {
         let mut outcome = pin!(outcome);
         let mut context = Context::from_waker(Waker::noop());
         for _ in 0..PATIENCE {

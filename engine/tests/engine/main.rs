@@ -1,0 +1,6 @@
+//! The engine as a whole, over devices in memory, in one thread that is stepped by hand.
+
+mod faults;
+mod gc;
+mod model;
+mod world;

@@ -1,0 +1,103 @@
+//! PING, ECHO, SELECT, QUIT, RESET.
+
+use thermocline_protocol::{Arguments, Protocol};
+
+use super::{ANY_STATE_FAST, CONNECTION};
+use crate::command::arguments::{integer, wrong_arity};
+use crate::command::{Command, Context, Failure, Flags, Handler};
+use crate::server::clients::ClientNames;
+use crate::session::ReplyMode;
+
+/// The error for a database that does not exist.
+pub(crate) const NO_SUCH_DATABASE: &str = "ERR DB index is out of range";
+
+pub(super) const PING: Command = Command {
+    name: "ping",
+    arity: -1,
+    flags: Flags::FAST,
+    summary: "Returns the server's liveliness response.",
+    handler: Handler::Server(ping),
+    ..CONNECTION
+};
+
+pub(super) const ECHO: Command = Command {
+    name: "echo",
+    arity: 2,
+    flags: Flags::LOADING.with(Flags::STALE).with(Flags::FAST),
+    summary: "Returns the given string.",
+    handler: Handler::Server(echo),
+    ..CONNECTION
+};
+
+pub(super) const SELECT: Command = Command {
+    name: "select",
+    arity: 2,
+    flags: Flags::LOADING.with(Flags::STALE).with(Flags::FAST),
+    summary: "Changes the selected database.",
+    handler: Handler::Server(select),
+    ..CONNECTION
+};
+
+pub(super) const QUIT: Command = Command {
+    name: "quit",
+    arity: -1,
+    flags: ANY_STATE_FAST.with(Flags::NO_AUTH).with(Flags::ALLOW_BUSY),
+    summary: "Closes the connection.",
+    handler: Handler::Server(quit),
+    ..CONNECTION
+};
+
+pub(super) const RESET: Command = Command {
+    name: "reset",
+    arity: 1,
+    flags: ANY_STATE_FAST.with(Flags::NO_AUTH).with(Flags::ALLOW_BUSY),
+    summary: "Resets the connection.",
+    since: "6.2.0",
+    handler: Handler::Server(reset),
+    ..CONNECTION
+};
+
+fn ping(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
+    match arguments.len() {
+        1 => context.reply.simple("PONG"),
+        2 => context.reply.bulk(arguments.get(1)),
+        _ => return Err(wrong_arity("ping")),
+    }
+    Ok(())
+}
+
+fn echo(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
+    context.reply.bulk(arguments.get(1));
+    Ok(())
+}
+
+fn select(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
+    let database = usize::try_from(integer(arguments.get(1))?).ok();
+    let database = database.filter(|database| *database < context.server.engine.database_count());
+    context.session.database = database.ok_or(Failure::error(NO_SUCH_DATABASE))?;
+    context.reply.ok();
+    Ok(())
+}
+
+fn quit(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
+    context.session.is_closing = true;
+    context.reply.ok();
+    Ok(())
+}
+
+fn reset(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
+    let session = &mut *context.session;
+    session.protocol = Protocol::Resp2;
+    session.database = 0;
+    session.is_authenticated = !context.server.config.has_password();
+    session.no_touch = false;
+    session.no_evict = false;
+    session.reply_mode = ReplyMode::On;
+    // What the library is stays, as in Redis.
+    session.client.change_names(|names| {
+        *names = ClientNames { name: String::new(), ..std::mem::take(names) };
+    });
+    context.reply.set_protocol(Protocol::Resp2);
+    context.reply.simple("RESET");
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! Commands on keys of any type: deletion, expiry, names, iteration, introspection, DUMP and RESTORE.
+//!
+//! What a command reads of a key is in the index, so none of them but COPY, DUMP and one case of OBJECT REFCOUNT
+//! needs a value.
+//!
+//! The folder also owns what belongs to no command alone: glob patterns ([`glob`]), the payload of DUMP ([`rdb`]) and
+//! its compression ([`lzf`]).
+
+mod dump;
+mod expiry;
+pub mod glob;
+mod iteration;
+mod keys;
+pub mod lzf;
+mod names;
+mod object;
+pub mod rdb;
+
+use super::{Command, KeyPositions};
+
+/// The rows of this group.
+pub const COMMANDS: &[Command] = &[
+    keys::DEL,
+    keys::UNLINK,
+    keys::EXISTS,
+    keys::TYPE,
+    keys::TOUCH,
+    names::RENAME,
+    names::RENAMENX,
+    names::MOVE,
+    names::COPY,
+    expiry::EXPIRE,
+    expiry::PEXPIRE,
+    expiry::EXPIREAT,
+    expiry::PEXPIREAT,
+    expiry::TTL,
+    expiry::PTTL,
+    expiry::EXPIRETIME,
+    expiry::PEXPIRETIME,
+    expiry::PERSIST,
+    iteration::KEYS,
+    iteration::SCAN,
+    iteration::RANDOMKEY,
+    object::OBJECT,
+    dump::DUMP,
+    dump::RESTORE,
+];
+
+const ONE_KEY: KeyPositions = KeyPositions::Range { first: 1, last: 1, step: 1 };
+const TWO_KEYS: KeyPositions = KeyPositions::Range { first: 1, last: 2, step: 1 };
+const ALL_KEYS: KeyPositions = KeyPositions::Range { first: 1, last: -1, step: 1 };
+
+/// What the rows of this group have in common.
+const GENERIC: Command = Command { group: "generic", categories: &["keyspace"], ..Command::NEW };

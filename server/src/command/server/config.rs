@@ -1,0 +1,130 @@
+//! CONFIG: read and change settings, write them into the configuration file, start counting anew.
+
+use std::collections::BTreeSet;
+
+use thermocline_protocol::Arguments;
+
+use super::{HELP, OPERATOR, SERVER};
+use crate::command::generic::glob::{self, Case};
+use crate::command::help::{Entry, reply_help};
+use crate::command::{Command, Context, Failure, Flags, Handler};
+use crate::config::OPTIONS;
+
+pub(super) const CONFIG: Command = Command {
+    name: "config",
+    arity: -2,
+    flags: Flags::NONE,
+    summary: "A container for server configuration commands.",
+    since: "2.0.0",
+    complexity: "Depends on subcommand.",
+    subcommands: SUBCOMMANDS,
+    ..SERVER
+};
+
+const SUBCOMMANDS: &[Command] = &[
+    Command {
+        name: "get",
+        arity: -3,
+        flags: OPERATOR,
+        summary: "Returns the effective values of configuration parameters.",
+        since: "2.0.0",
+        complexity: "O(N) when N is the number of configuration parameters provided",
+        handler: Handler::Server(get),
+        ..SERVER
+    },
+    Command {
+        name: "set",
+        arity: -4,
+        flags: OPERATOR,
+        summary: "Sets configuration parameters in-flight.",
+        since: "2.0.0",
+        complexity: "O(N) when N is the number of configuration parameters provided",
+        handler: Handler::Server(set),
+        ..SERVER
+    },
+    Command {
+        name: "rewrite",
+        arity: 2,
+        flags: OPERATOR,
+        summary: "Persists the effective configuration to file.",
+        since: "2.8.0",
+        handler: Handler::Server(rewrite),
+        ..SERVER
+    },
+    Command {
+        name: "resetstat",
+        arity: 2,
+        flags: OPERATOR,
+        summary: "Resets the server's statistics.",
+        since: "2.0.0",
+        handler: Handler::Server(resetstat),
+        ..SERVER
+    },
+    Command { handler: Handler::Server(help), ..HELP },
+];
+
+const ENTRIES: &[Entry] = &[
+    ("GET <pattern>", &["Return the options that match the pattern, and their values."]),
+    ("SET <directive> <value> [<directive> <value> [...]]", &["Change options: all of them, or none."]),
+    ("RESETSTAT", &["Start the counters of INFO anew."]),
+    ("REWRITE", &["Write the values in force into the configuration file."]),
+];
+
+fn get(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
+    // Older names are shown only to those who ask for them, as pattern or by name; each option counts once by name.
+    let mut matches = BTreeSet::new();
+    for pattern in arguments.iter().skip(2) {
+        for (at, row) in OPTIONS.iter().enumerate() {
+            for name in [Some(row.name), row.alias].into_iter().flatten() {
+                if glob::matches(pattern, name.as_bytes(), Case::Insensitive) {
+                    matches.insert((name, at));
+                }
+            }
+        }
+    }
+    context.reply.map(matches.len());
+    for (name, at) in matches {
+        context.reply.bulk(name.as_bytes());
+        context.reply.bulk(context.server.config.show(at).as_bytes());
+    }
+    Ok(())
+}
+
+fn set(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
+    if !arguments.len().is_multiple_of(2) {
+        return Err(Failure::SYNTAX);
+    }
+    let words: Vec<_> = arguments.iter().skip(2).map(String::from_utf8_lossy).collect();
+    let pairs: Vec<(&str, &str)> = words.chunks_exact(2).map(|pair| (&*pair[0], &*pair[1])).collect();
+    let server = context.server;
+    let may_change_protected = server.config.enable_protected_configs().allows(is_local(context));
+    let set = server.config.set(&pairs, may_change_protected);
+    set.map_err(|error| Failure::error(format!("ERR {error}")))?;
+    server.engine.set_settings(server.config.engine_settings());
+    context.reply.ok();
+    Ok(())
+}
+
+fn rewrite(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
+    context.server.config.rewrite().map_err(|error| Failure::error(format!("ERR {error}")))?;
+    tracing::info!("CONFIG REWRITE wrote the configuration file");
+    context.reply.ok();
+    Ok(())
+}
+
+fn resetstat(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
+    context.server.metrics.reset();
+    context.server.engine.reset_metrics();
+    context.reply.ok();
+    Ok(())
+}
+
+fn help(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
+    reply_help(&mut context.reply, "CONFIG", ENTRIES);
+    Ok(())
+}
+
+/// Whether the client is on this machine.
+pub(super) fn is_local(context: &Context<'_>) -> bool {
+    context.session.client.peer.is_none_or(|address| address.ip().to_canonical().is_loopback())
+}

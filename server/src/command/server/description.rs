@@ -1,0 +1,169 @@
+//! How COMMAND and ACL describe a command: everything follows from its row.
+
+use thermocline_protocol::ReplyEncoder;
+
+use crate::command::table::{CommandEntry, CommandTable};
+use crate::command::{Command, Flags, KeyPositions, Reads};
+
+/// Flags by the names that COMMAND INFO gives them, in its order.
+const FLAG_NAMES: [(Flags, &str); 16] = [
+    (Flags::WRITE, "write"),
+    (Flags::READONLY, "readonly"),
+    (Flags::DENYOOM, "denyoom"),
+    (Flags::ADMIN, "admin"),
+    (Flags::PUBSUB, "pubsub"),
+    (Flags::NOSCRIPT, "noscript"),
+    (Flags::BLOCKING, "blocking"),
+    (Flags::LOADING, "loading"),
+    (Flags::STALE, "stale"),
+    (Flags::SKIP_MONITOR, "skip_monitor"),
+    (Flags::SKIP_SLOWLOG, "skip_slowlog"),
+    (Flags::FAST, "fast"),
+    (Flags::NO_AUTH, "no_auth"),
+    (Flags::NO_MULTI, "no_multi"),
+    (Flags::MOVABLE_KEYS, "movablekeys"),
+    (Flags::ALLOW_BUSY, "allow_busy"),
+];
+
+/// ACL categories in Redis' order.
+const CATEGORIES: [&str; 21] = [
+    "keyspace",
+    "read",
+    "write",
+    "set",
+    "sortedset",
+    "list",
+    "hash",
+    "string",
+    "bitmap",
+    "hyperloglog",
+    "geo",
+    "stream",
+    "pubsub",
+    "admin",
+    "fast",
+    "slow",
+    "blocking",
+    "dangerous",
+    "connection",
+    "transaction",
+    "scripting",
+];
+
+/// A command's ACL categories: those of its row, and those that follow from its flags.
+pub(super) fn categories(command: &Command) -> Vec<&'static str> {
+    let has = |flag| command.flags.has(flag);
+    let follows = |category: &str| match category {
+        "read" => has(Flags::READONLY) && !command.categories.contains(&"scripting"),
+        "write" => has(Flags::WRITE),
+        "admin" | "dangerous" => has(Flags::ADMIN),
+        "pubsub" => has(Flags::PUBSUB),
+        "fast" => has(Flags::FAST),
+        "slow" => !has(Flags::FAST),
+        "blocking" => has(Flags::BLOCKING),
+        _ => false,
+    };
+    CATEGORIES.into_iter().filter(|name| follows(name) || command.categories.contains(name)).collect()
+}
+
+/// One element of COMMAND INFO's reply.
+pub(super) fn reply_info(reply: &mut ReplyEncoder<'_>, table: &CommandTable, entry: &CommandEntry) {
+    let command = entry.command;
+    reply.array(10);
+    reply.bulk(entry.full_name.as_bytes());
+    reply.integer(i64::from(command.arity));
+    let flags: Vec<&str> =
+        FLAG_NAMES.iter().filter(|(flag, _)| entry.has(*flag)).map(|(_, name)| *name).collect();
+    reply.set(flags.len());
+    flags.iter().for_each(|flag| reply.simple(flag));
+    let (first, last, step) = match command.keys {
+        KeyPositions::Range { first, last, step } => (first as i64, i64::from(last), step as i64),
+        KeyPositions::None | KeyPositions::Counted { .. } => (0, 0, 0),
+    };
+    [first, last, step].into_iter().for_each(|number| reply.integer(number));
+    let categories = categories(command);
+    reply.set(categories.len());
+    categories.iter().for_each(|category| reply.simple(&format!("@{category}")));
+    // Tips are for proxies in front of a cluster.
+    reply.array(0);
+    reply_key_specification(reply, command);
+    let subcommands = table.subcommands(entry);
+    reply.array(subcommands.len());
+    subcommands.iter().for_each(|subcommand| reply_info(reply, table, subcommand));
+}
+
+fn reply_key_specification(reply: &mut ReplyEncoder<'_>, command: &Command) {
+    let (begin, kind, fields) = match command.keys {
+        KeyPositions::None => return reply.array(0),
+        KeyPositions::Range { first, last, step } => {
+            // Counted from the first key, unless from the end.
+            let last = if last < 0 { i64::from(last) } else { i64::from(last) - first as i64 };
+            (first, "range", [("lastkey", last), ("keystep", step as i64), ("limit", 0)])
+        }
+        KeyPositions::Counted { count } => {
+            (count, "keynum", [("keynumidx", 0), ("firstkey", 1), ("keystep", 1)])
+        }
+    };
+    reply.array(1);
+    reply.map(3);
+    reply.bulk(b"flags");
+    let flags = key_flags(command);
+    reply.set(flags.len());
+    flags.iter().for_each(|flag| reply.simple(flag));
+    reply.bulk(b"begin_search");
+    reply.map(2);
+    reply.bulk(b"type");
+    reply.bulk(b"index");
+    reply.bulk(b"spec");
+    reply.map(1);
+    reply.bulk(b"index");
+    reply.integer(begin as i64);
+    reply.bulk(b"find_keys");
+    reply.map(2);
+    reply.bulk(b"type");
+    reply.bulk(kind.as_bytes());
+    reply.bulk(b"spec");
+    reply.map(fields.len());
+    for (name, value) in fields {
+        reply.bulk(name.as_bytes());
+        reply.integer(value);
+    }
+}
+
+/// What a command does with its keys, as far as its row tells: all keys alike.
+pub(super) fn key_flags(command: &Command) -> Vec<&'static str> {
+    let reads = !matches!(command.reads, Reads::Nothing);
+    match (command.flags.has(Flags::WRITE), reads) {
+        (false, false) => vec!["RO"],
+        (false, true) => vec!["RO", "access"],
+        (true, false) if matches!(command.name, "del" | "unlink") => vec!["RM", "delete"],
+        (true, false) if command.flags.has(Flags::DENYOOM) => vec!["OW", "update"],
+        (true, false) => vec!["RW", "update"],
+        (true, true) => vec!["RW", "access", "update"],
+    }
+}
+
+/// One pair of COMMAND DOCS' reply, without its key.
+pub(super) fn reply_documentation(reply: &mut ReplyEncoder<'_>, table: &CommandTable, entry: &CommandEntry) {
+    let command = entry.command;
+    let texts = [
+        ("summary", command.summary),
+        ("since", command.since),
+        ("group", command.group),
+        ("complexity", command.complexity),
+    ];
+    let subcommands = table.subcommands(entry);
+    reply.map(texts.len() + usize::from(!subcommands.is_empty()));
+    for (name, text) in texts {
+        reply.bulk(name.as_bytes());
+        reply.bulk(text.as_bytes());
+    }
+    if !subcommands.is_empty() {
+        reply.bulk(b"subcommands");
+        reply.map(subcommands.len());
+        for subcommand in subcommands {
+            reply.bulk(subcommand.full_name.as_bytes());
+            reply_documentation(reply, table, subcommand);
+        }
+    }
+}

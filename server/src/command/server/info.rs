@@ -1,0 +1,23 @@
+//! INFO: the server's state as text, in sections.
+
+use thermocline_protocol::Arguments;
+
+use super::{ANY_STATE, SERVER};
+use crate::command::{Command, Context, Failure, Handler};
+use crate::info::{Selection, text};
+
+pub(super) const INFO: Command = Command {
+    name: "info",
+    arity: -1,
+    flags: ANY_STATE,
+    categories: &["dangerous"],
+    summary: "Returns information and statistics about the server.",
+    handler: Handler::Server(info),
+    ..SERVER
+};
+
+fn info(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
+    let selection = Selection::from_words(arguments.iter().skip(1));
+    context.reply.verbatim(b"txt", text(context.server, &selection).as_bytes());
+    Ok(())
+}

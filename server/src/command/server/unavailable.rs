@@ -1,0 +1,143 @@
+//! What does not exist here yet, refused in so many words rather than by "unknown command": durability, replication,
+//! modules.
+
+use thermocline_protocol::Arguments;
+
+use super::{OPERATOR, SERVER};
+use crate::command::arguments::is_word;
+use crate::command::{Command, Context, Failure, Flags, Handler};
+
+pub(super) const NO_SNAPSHOTS: &str = "ERR snapshots are not supported yet: data does not survive a restart";
+const NO_APPEND_LOG: &str = "ERR an append-only log is not supported yet: data does not survive a restart";
+const NO_REPLICATION: &str = "ERR replication is not supported yet";
+
+pub(super) const SAVE: Command = Command {
+    name: "save",
+    arity: 1,
+    flags: Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_MULTI),
+    summary: "Would save the data to disk; not supported yet.",
+    handler: Handler::Server(save),
+    ..SERVER
+};
+
+pub(super) const BGSAVE: Command = Command {
+    name: "bgsave",
+    arity: -1,
+    flags: Flags::ADMIN.with(Flags::NOSCRIPT),
+    summary: "Would save the data to disk in the background; not supported yet.",
+    handler: Handler::Server(save),
+    ..SERVER
+};
+
+pub(super) const BGREWRITEAOF: Command = Command {
+    name: "bgrewriteaof",
+    arity: 1,
+    flags: Flags::ADMIN.with(Flags::NOSCRIPT),
+    summary: "Would rewrite the append-only log; not supported yet.",
+    handler: Handler::Server(rewrite_log),
+    ..SERVER
+};
+
+pub(super) const REPLICAOF: Command = Command {
+    name: "replicaof",
+    arity: 3,
+    flags: OPERATOR,
+    summary: "Configures a server as replica of another, or promotes it to a master; only NO ONE is supported yet.",
+    since: "5.0.0",
+    handler: Handler::Server(replicaof),
+    ..SERVER
+};
+
+pub(super) const SLAVEOF: Command = Command { name: "slaveof", since: "1.0.0", ..REPLICAOF };
+
+pub(super) const FAILOVER: Command = Command {
+    name: "failover",
+    arity: -1,
+    flags: Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::STALE),
+    summary: "Starts a coordinated failover from a server to one of its replicas.",
+    since: "6.2.0",
+    handler: Handler::Server(failover),
+    ..SERVER
+};
+
+pub(super) const SYNC: Command = Command {
+    name: "sync",
+    arity: 1,
+    flags: Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_MULTI),
+    summary: "An internal command used in replication; not supported yet.",
+    handler: Handler::Server(sync),
+    ..SERVER
+};
+
+pub(super) const PSYNC: Command = Command {
+    name: "psync",
+    arity: -3,
+    flags: Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_MULTI),
+    summary: "An internal command used in replication; not supported yet.",
+    since: "2.8.0",
+    handler: Handler::Server(sync),
+    ..SERVER
+};
+
+pub(super) const MODULE: Command = Command {
+    name: "module",
+    arity: -2,
+    flags: Flags::NONE,
+    summary: "A container for module commands.",
+    since: "4.0.0",
+    subcommands: &[
+        Command {
+            name: "list",
+            arity: 2,
+            flags: Flags::ADMIN.with(Flags::NOSCRIPT),
+            summary: "Returns all loaded modules: there are none.",
+            since: "4.0.0",
+            handler: Handler::Server(no_modules),
+            ..SERVER
+        },
+        Command {
+            name: "load",
+            arity: -3,
+            flags: Flags::ADMIN.with(Flags::NOSCRIPT),
+            summary: "Would load a module; not supported.",
+            since: "4.0.0",
+            handler: Handler::Server(load_module),
+            ..SERVER
+        },
+    ],
+    ..SERVER
+};
+
+fn save(_: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
+    Err(Failure::error(NO_SNAPSHOTS))
+}
+
+fn rewrite_log(_: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
+    Err(Failure::error(NO_APPEND_LOG))
+}
+
+fn replicaof(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
+    if is_word(arguments.get(1), "NO") && is_word(arguments.get(2), "ONE") {
+        // It is nobody's replica already.
+        context.reply.ok();
+        return Ok(());
+    }
+    Err(Failure::error(NO_REPLICATION))
+}
+
+fn failover(_: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
+    Err(Failure::error("ERR FAILOVER requires connected replicas."))
+}
+
+fn sync(_: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
+    Err(Failure::error(NO_REPLICATION))
+}
+
+fn no_modules(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
+    context.reply.array(0);
+    Ok(())
+}
+
+fn load_module(_: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
+    Err(Failure::error("ERR modules are not supported"))
+}
