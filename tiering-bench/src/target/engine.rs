@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -17,6 +17,9 @@ use super::counters::{ServerLatency, TierCounters};
 
 /// The seed of the engine's own random numbers: two runs decide alike.
 const ENGINE_SEED: [u64; 4] = [1, 2, 3, 4];
+
+/// Engines that this process has started: each has a file of its own.
+static STARTED: AtomicU64 = AtomicU64::new(0);
 
 /// How to set the engine up.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,7 +48,8 @@ impl EngineTarget {
     ///
     /// If the file cannot be made, or io_uring is not to be had.
     pub fn start(options: &EngineOptions) -> Result<Self> {
-        let file = options.dir.join(format!("engine-{}", std::process::id()));
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let file = options.dir.join(format!("engine-{}-{number}", std::process::id()));
         let device = if options.tier_capacity_bytes > 0 {
             let tier = TierFile {
                 path: file.clone(),
