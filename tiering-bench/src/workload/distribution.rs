@@ -1,6 +1,6 @@
 //! Which key a request asks for.
 //!
-//! A distribution draws a *rank* (rank 0 is the most popular) and a [`Scramble`] turns it into a key index, so
+//! A distribution draws a *rank* (rank 0 is the most popular) and a scramble turns it into a key index, so
 //! that popular keys are spread over the key space: without it the hottest keys would be the ones that were
 //! loaded first, lie side by side in a log, and flatter every store.
 

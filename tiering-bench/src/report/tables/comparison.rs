@@ -3,6 +3,7 @@
 use super::{optional, percent, ratio};
 use crate::measure::compare::{Comparison, PageCache, ScenarioResult, ServerResult};
 use crate::report::table::Table;
+use crate::target::contestants::Contestant;
 use crate::units::{format_bytes, format_count, format_us};
 
 pub(super) fn tables(comparison: &Comparison) -> Vec<Table> {
@@ -49,6 +50,11 @@ fn scenario_table(scenario: &ScenarioResult) -> Table {
         if load.refused > 0 {
             table.note(format!("{} refused {} writes of the load", server.name, load.refused));
         }
+    }
+    let has_ssd_reads =
+        scenario.servers.iter().any(|server| server.median.ssd_share.is_some_and(|s| s > 0.0));
+    if has_ssd_reads && scenario.servers.iter().any(|server| server.name == Contestant::Redis.name()) {
+        table.note("redis-server holds the whole data set in DRAM");
     }
     if let Some(run) = scenario.servers.first().and_then(|server| server.rounds.first()) {
         let spec = &run.workload;
