@@ -207,7 +207,8 @@ impl Config {
 
     /// `maxmemory-policy`.
     pub fn eviction_policy(&self) -> EvictionPolicy {
-        EvictionPolicy::ALL[number!(self, "maxmemory-policy") as usize]
+        let name = self.show(const { position_of("maxmemory-policy") });
+        EvictionPolicy::from_name(&name).expect("every choice is a policy")
     }
 
     /// `lazyfree-lazy-user-flush`.

@@ -134,13 +134,13 @@ fn restore(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(),
 #[cfg(test)]
 mod tests {
     use crate::command::fixture::{Fixture, START};
-    use crate::command::generic::{COMMANDS, test_strings};
+    use crate::command::{generic, string};
 
     /// What DUMP replies for `hello` in redis-server 7.0.
     const HELLO: &[u8] = b"\x00\x05hello\x0a\x00cr\xdfve4 \x0a";
 
     fn fixture() -> Fixture {
-        let mut fixture = Fixture::new(&[COMMANDS, test_strings::COMMANDS]);
+        let mut fixture = Fixture::new(&[generic::COMMANDS, string::COMMANDS]);
         fixture.expect(&[("SET used 1", "+OK")]);
         fixture
     }

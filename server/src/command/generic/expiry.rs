@@ -240,10 +240,10 @@ fn persist(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(),
 #[cfg(test)]
 mod tests {
     use crate::command::fixture::{Fixture, START};
-    use crate::command::generic::{COMMANDS, test_strings};
+    use crate::command::{generic, string};
 
     fn fixture() -> Fixture {
-        let mut fixture = Fixture::new(&[COMMANDS, test_strings::COMMANDS]);
+        let mut fixture = Fixture::new(&[generic::COMMANDS, string::COMMANDS]);
         fixture.expect(&[("SET a 1", "+OK")]);
         fixture
     }
@@ -324,10 +324,10 @@ mod tests {
             ("EXPIRE x y NX GT LT", "-ERR NX and XX, GT or LT options at the same time are not compatible"),
             ("EXPIRE x y GT LT", "-ERR GT and LT options at the same time are not compatible"),
             ("EXPIRE x y", "-ERR value is not an integer or out of range"),
-            ("EXPIRE x 9223372036854775807", "-ERR invalid expire time in \\'expire\\' command"),
-            ("EXPIRE x -9223372036854775807", "-ERR invalid expire time in \\'expire\\' command"),
-            ("EXPIREAT x 9223372036854775807", "-ERR invalid expire time in \\'expireat\\' command"),
-            ("PEXPIRE x 9223372036854775807", "-ERR invalid expire time in \\'pexpire\\' command"),
+            ("EXPIRE x 9223372036854775807", "-ERR invalid expire time in 'expire' command"),
+            ("EXPIRE x -9223372036854775807", "-ERR invalid expire time in 'expire' command"),
+            ("EXPIREAT x 9223372036854775807", "-ERR invalid expire time in 'expireat' command"),
+            ("PEXPIRE x 9223372036854775807", "-ERR invalid expire time in 'pexpire' command"),
             ("PEXPIREAT a 9223372036854775807", ":1"),
             ("PEXPIRETIME a", ":9223372036854775807"),
             ("EXPIRETIME a", ":9223372036854776"),

@@ -159,10 +159,10 @@ mod tests {
 
     use super::*;
     use crate::command::fixture::Fixture;
-    use crate::command::generic::{COMMANDS, test_strings};
+    use crate::command::{generic, string};
 
     fn fixture(keys: usize) -> Fixture {
-        let mut fixture = Fixture::new(&[COMMANDS, test_strings::COMMANDS]);
+        let mut fixture = Fixture::new(&[generic::COMMANDS, string::COMMANDS]);
         (0..keys).for_each(|i| assert_eq!(fixture.run(&format!("SET key:{i} {i}")), "+OK\\r\\n"));
         fixture
     }

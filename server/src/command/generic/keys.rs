@@ -104,10 +104,10 @@ fn value_type(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<
 #[cfg(test)]
 mod tests {
     use crate::command::fixture::Fixture;
-    use crate::command::generic::{COMMANDS, test_strings};
+    use crate::command::{generic, string};
 
     fn fixture() -> Fixture {
-        Fixture::new(&[COMMANDS, test_strings::COMMANDS])
+        Fixture::new(&[generic::COMMANDS, string::COMMANDS])
     }
 
     #[test]

@@ -15,8 +15,6 @@ pub mod lzf;
 mod names;
 mod object;
 pub mod rdb;
-#[cfg(test)]
-mod test_strings;
 
 use super::{Command, KeyPositions};
 

@@ -154,12 +154,12 @@ fn mark_used_in(context: &mut KeyContext<'_>, database: usize, key: &[u8]) -> bo
 #[cfg(test)]
 mod tests {
     use crate::command::fixture::Fixture;
-    use crate::command::generic::{COMMANDS, test_strings};
+    use crate::command::{generic, string};
 
     const SAME_OBJECT: &str = "-ERR source and destination objects are the same";
 
     fn fixture() -> Fixture {
-        let mut fixture = Fixture::new(&[COMMANDS, test_strings::COMMANDS]);
+        let mut fixture = Fixture::new(&[generic::COMMANDS, string::COMMANDS]);
         fixture.expect(&[("SET a 1 EX 100", "+OK"), ("SET b 2", "+OK")]);
         fixture
     }

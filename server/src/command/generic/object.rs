@@ -173,10 +173,10 @@ mod tests {
 
     use super::*;
     use crate::command::fixture::Fixture;
-    use crate::command::generic::{COMMANDS, test_strings};
+    use crate::command::{generic, string};
 
     fn fixture() -> Fixture {
-        let mut fixture = Fixture::new(&[COMMANDS, test_strings::COMMANDS]);
+        let mut fixture = Fixture::new(&[generic::COMMANDS, string::COMMANDS]);
         fixture.expect(&[("SET integer 12", "+OK"), ("SET short abc", "+OK")]);
         fixture
     }

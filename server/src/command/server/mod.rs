@@ -71,4 +71,7 @@ pub const COMMANDS: &[Command] = &[
     unavailable::SYNC,
     unavailable::PSYNC,
     unavailable::MODULE,
+    unavailable::CLUSTER,
+    unavailable::READONLY,
+    unavailable::READWRITE,
 ];
