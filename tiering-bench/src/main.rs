@@ -1,3 +1,17 @@
-//! Cost, capacity and latency of tiered stores, measured side by side.
+//! The command line of tiering-bench.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use tiering_bench::cli::{Cli, execute};
+
+fn main() -> ExitCode {
+    match execute(Cli::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("tiering-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use thermocline_engine::{
-    Clock, Components, Engine, EngineConfig, Fetched, KeyInfo, ManualClock, NoMemoryGauge, UnixMillis,
+    Components, Engine, EngineConfig, Fetched, KeyInfo, ManualClock, NoMemoryGauge, UnixMillis,
 };
 use thermocline_protocol::{
     ArgumentRanges, Arguments, Limits, Parsed, ReplyEncoder, RequestParser, encode_request,
@@ -43,9 +43,8 @@ impl Fixture {
             memory: Arc::new(NoMemoryGauge),
             seed: [1, 2, 3, 4],
         };
-        let engine = Engine::new(EngineConfig::default(), components).expect("no device, no error");
-        let server = Server::new(Arc::new(engine), Config::default(), clock.clone() as Arc<dyn Clock>);
-        let server = Arc::new(server);
+        let engine = Engine::new(EngineConfig::default(), components).expect("the default configuration");
+        let server = Arc::new(Server::new(Arc::new(engine), Config::default(), Arc::clone(&clock) as _));
         let thread = Thread::new(Arc::clone(&server)).expect("an engine without a device needs no ring");
         let session = Session::new(Arc::new(ClientShared::new(1, START, None)), true);
         Self { server, session, thread, clock, now: START, changes: 0, groups }

@@ -156,9 +156,9 @@ fn take_pairs(rest: &mut &[u8], length: usize, depth: usize) -> Result<Vec<(Repl
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Reply::Simple(text) => write!(f, "+{}", text.escape_ascii()),
-            Reply::Error(text) => write!(f, "-{}", text.escape_ascii()),
-            Reply::BulkError(text) => write!(f, "!{}", text.escape_ascii()),
+            Reply::Simple(text) => write!(f, "+{}", Line(text)),
+            Reply::Error(text) => write!(f, "-{}", Line(text)),
+            Reply::BulkError(text) => write!(f, "!{}", Line(text)),
             Reply::Integer(value) => write!(f, ":{value}"),
             Reply::Bulk(bytes) => write!(f, "\"{}\"", bytes.escape_ascii()),
             Reply::Verbatim(bytes) => write!(f, "=\"{}\"", bytes.escape_ascii()),
@@ -177,6 +177,18 @@ impl fmt::Debug for Reply {
                 write!(f, " {reply:?}")
             }
         }
+    }
+}
+
+/// A line as text: escaped but for its quotes, which need none outside of quotes.
+struct Line<'a>(&'a [u8]);
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| match byte {
+            b'\'' | b'"' => write!(f, "{}", char::from(*byte)),
+            other => write!(f, "{}", other.escape_ascii()),
+        })
     }
 }
 

@@ -1,0 +1,7 @@
+//! Random requests, one generator per family of commands.
+
+pub mod bits;
+pub mod connection;
+pub mod expiry;
+pub mod keyspace;
+pub mod strings;

@@ -1,0 +1,162 @@
+//! When two replies to the same command count as the same: byte for byte, unless a rule here says otherwise.
+//!
+//! This is the only place with tolerances. An error must be the same error under every rule.
+
+use thermocline_protocol::Reply;
+
+use crate::compat::known_differences;
+use crate::compat::request::Request;
+
+/// How far apart in time two servers may run the same command, and a little more: the slack of relative expiry times.
+const CLOCK_TOLERANCE_MS: i64 = 3_000;
+
+/// What must be equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rule {
+    /// Every byte.
+    Exact,
+    /// The elements, in any order.
+    AnyOrder,
+    /// The fields and their values, in any order of fields.
+    AnyFieldOrder,
+    /// A time that runs: negative answers exactly, others about.
+    Time { tolerance: i64 },
+    /// The type of the reply only, for replies that are a matter of chance or of the server.
+    Kind,
+    /// The server's greeting, but for its name, version and client id.
+    Greeting,
+}
+
+fn rule_for(request: &Request) -> Rule {
+    match request.name().as_str() {
+        "KEYS" => Rule::AnyOrder,
+        "TTL" | "EXPIRETIME" => Rule::Time { tolerance: CLOCK_TOLERANCE_MS / 1000 },
+        "PTTL" | "PEXPIRETIME" => Rule::Time { tolerance: CLOCK_TOLERANCE_MS },
+        // Which keys one call returns is up to the server; whole iterations are compared as sets.
+        "SCAN" | "RANDOMKEY" | "TIME" => Rule::Kind,
+        // Payloads end in a version and a checksum, and compress as they like: they are compared by what they restore to.
+        "DUMP" => Rule::Kind,
+        "OBJECT" if matches!(request.upper(1).as_str(), "IDLETIME" | "FREQ") => Rule::Kind,
+        // Redis lists settings in the order of a hash table with a random seed.
+        "CONFIG" if request.upper(1) == "GET" => Rule::AnyFieldOrder,
+        "HELLO" => Rule::Greeting,
+        _ => Rule::Exact,
+    }
+}
+
+/// `Err` says what is wrong with the subject's reply.
+///
+/// # Errors
+///
+/// The difference in words.
+pub fn compare(request: &Request, reference: &[u8], subject: &[u8]) -> Result<(), String> {
+    if reference == subject {
+        return Ok(());
+    }
+    let (reference, subject) = (decode(reference), decode(subject));
+    let is_same = match rule_for(request) {
+        _ if reference.is_error() || subject.is_error() => false,
+        Rule::Exact => false,
+        Rule::AnyOrder => sorted(&reference) == sorted(&subject) && is_same_kind(&reference, &subject),
+        Rule::AnyFieldOrder => {
+            is_same_kind(&reference, &subject) && sorted_fields(&reference) == sorted_fields(&subject)
+        }
+        Rule::Time { tolerance } => match (&reference, &subject) {
+            (Reply::Integer(a), Reply::Integer(b)) => *a >= 0 && *b >= 0 && (a - b).abs() <= tolerance,
+            _ => false,
+        },
+        Rule::Kind => is_same_kind(&reference, &subject),
+        Rule::Greeting => is_same_kind(&reference, &subject) && greeting(&reference) == greeting(&subject),
+    };
+    if is_same || known_differences::reason(request, &reference, &subject).is_some() {
+        return Ok(());
+    }
+    Err(format!("reference: {reference:?}\nsubject:   {subject:?}"))
+}
+
+fn decode(raw: &[u8]) -> Reply {
+    Reply::decode(raw).expect("a reply").expect("a whole reply").0
+}
+
+fn is_same_kind(a: &Reply, b: &Reply) -> bool {
+    std::mem::discriminant(a) == std::mem::discriminant(b)
+}
+
+fn sorted(reply: &Reply) -> Option<Vec<&[u8]>> {
+    let mut elements: Vec<&[u8]> =
+        reply.as_elements()?.iter().map(|element| element.as_bytes()).collect::<Option<_>>()?;
+    elements.sort_unstable();
+    Some(elements)
+}
+
+/// The fields and values of a map, or of the array that stands for one in RESP2.
+fn fields(reply: &Reply) -> Vec<(Reply, Reply)> {
+    match reply {
+        Reply::Map(pairs) => pairs.clone(),
+        Reply::Array(elements) => {
+            elements.chunks(2).map(|pair| (pair[0].clone(), pair[pair.len() - 1].clone())).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn sorted_fields(reply: &Reply) -> Vec<(Reply, Reply)> {
+    let mut fields = fields(reply);
+    fields.sort_by(|(a, _), (b, _)| a.as_bytes().cmp(&b.as_bytes()));
+    fields
+}
+
+/// A greeting's fields and values, but for those that differ between any two servers.
+fn greeting(reply: &Reply) -> Vec<(Reply, Reply)> {
+    let is_own = |field: &Reply| matches!(field.as_bytes(), Some(b"server" | b"version" | b"id"));
+    fields(reply)
+        .into_iter()
+        .map(|(field, value)| if is_own(&field) { (field, Reply::Null) } else { (field, value) })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_same(command: &str, reference: &str, subject: &str) -> bool {
+        let words = command.split(' ').map(|word| word.as_bytes().to_vec()).collect();
+        compare(&Request(words), reference.as_bytes(), subject.as_bytes()).is_ok()
+    }
+
+    #[test]
+    fn replies_are_compared_byte_for_byte() {
+        assert!(is_same("GET k", "$1\r\na\r\n", "$1\r\na\r\n"));
+        assert!(!is_same("GET k", "$1\r\na\r\n", "$1\r\nb\r\n"));
+        assert!(!is_same("GET k", "$-1\r\n", "_\r\n"));
+        assert!(!is_same("GET k", "-ERR a\r\n", "-ERR b\r\n"));
+    }
+
+    #[test]
+    fn times_may_differ_a_little_and_their_absence_not_at_all() {
+        assert!(is_same("PTTL k", ":100000\r\n", ":99000\r\n"));
+        assert!(!is_same("PTTL k", ":100000\r\n", ":90000\r\n"));
+        assert!(!is_same("TTL k", ":-1\r\n", ":-2\r\n"));
+        assert!(!is_same("TTL k", ":0\r\n", ":-1\r\n"));
+        assert!(!is_same("TTL k", ":100\r\n", "$3\r\n100\r\n"));
+    }
+
+    #[test]
+    fn sets_of_keys_are_compared_in_any_order() {
+        assert!(is_same("KEYS *", "*2\r\n$1\r\na\r\n$1\r\nb\r\n", "*2\r\n$1\r\nb\r\n$1\r\na\r\n"));
+        assert!(!is_same("KEYS *", "*2\r\n$1\r\na\r\n$1\r\nb\r\n", "*2\r\n$1\r\nb\r\n$1\r\nb\r\n"));
+    }
+
+    #[test]
+    fn a_greeting_may_name_another_server() {
+        let redis = "*4\r\n$6\r\nserver\r\n$5\r\nredis\r\n$5\r\nproto\r\n:2\r\n";
+        assert!(is_same("HELLO", redis, "*4\r\n$6\r\nserver\r\n$5\r\nother\r\n$5\r\nproto\r\n:2\r\n"));
+        assert!(!is_same("HELLO", redis, "*4\r\n$6\r\nserver\r\n$5\r\nredis\r\n$5\r\nproto\r\n:3\r\n"));
+    }
+
+    #[test]
+    fn errors_are_equal_under_every_rule() {
+        assert!(!is_same("RANDOMKEY", "-ERR a\r\n", "$1\r\nb\r\n"));
+        assert!(!is_same("SCAN x", "-ERR invalid cursor\r\n", "-ERR syntax error\r\n"));
+    }
+}

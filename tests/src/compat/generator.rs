@@ -1,0 +1,186 @@
+//! The stream of steps that a seed stands for.
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use crate::compat::commands::{bits, connection, expiry, keyspace, strings};
+use crate::compat::request::Request;
+use crate::compat::values::{DATABASES, garbage, keys, long_key, pattern, pick, value};
+
+/// How many clients take turns.
+pub const CLIENTS: usize = 4;
+/// The longest pipeline.
+const MAX_PIPELINE: usize = 24;
+
+/// What happens next. A step begins when the replies of the one before it are there, so that the order in which a
+/// server runs commands is never in doubt.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// One client sends these commands at once.
+    Batch {
+        /// Which client.
+        client: usize,
+        /// What it sends.
+        requests: Vec<Request>,
+    },
+    /// The subject moves these keys' values to its SSD.
+    Demote {
+        /// The keys' database.
+        database: u32,
+        /// The keys.
+        keys: Vec<Vec<u8>>,
+    },
+    /// One client iterates with SCAN until the end, with these options.
+    ScanAll {
+        /// Which client.
+        client: usize,
+        /// MATCH, COUNT and TYPE, if any.
+        options: Vec<Vec<u8>>,
+    },
+    /// One client dumps a key and restores the payload elsewhere, on the same server and on the other one.
+    CarryOver {
+        /// Which client.
+        client: usize,
+        /// What is dumped.
+        source: Vec<u8>,
+        /// Where it goes.
+        destinations: [Vec<u8>; 2],
+        /// What follows the payload in RESTORE.
+        options: Vec<Vec<u8>>,
+        /// If given, this byte of the payload is changed on the way.
+        damage: Option<usize>,
+    },
+    /// One client sets a key that expires at once, and comes back when it has.
+    Expire {
+        /// Which client.
+        client: usize,
+        /// The key.
+        key: Vec<u8>,
+        /// Its value.
+        value: Vec<u8>,
+    },
+}
+
+/// An endless stream of steps.
+#[derive(Debug)]
+pub struct Generator {
+    rng: StdRng,
+}
+
+impl Generator {
+    /// The same seed gives the same stream, but for absolute expiry times, which are drawn relative to now.
+    pub fn new(seed: u64) -> Self {
+        Self { rng: StdRng::seed_from_u64(seed) }
+    }
+
+    /// The next step.
+    pub fn step(&mut self) -> Step {
+        let client = self.rng.random_range(0..CLIENTS);
+        let rng = &mut self.rng;
+        match rng.random_range(0..1000) {
+            0 => Step::Expire { client, key: long_key(rng), value: value(rng) },
+            1..=9 => Step::ScanAll { client, options: scan_options(rng) },
+            10..=24 => carry_over(rng, client),
+            25..=274 => Step::Demote { database: rng.random_range(0..DATABASES), keys: keys(rng, 1, 6) },
+            _ => {
+                let length = if rng.random_ratio(2, 3) { 1 } else { rng.random_range(2..=MAX_PIPELINE) };
+                Step::Batch { client, requests: (0..length).map(|_| request(rng)).collect() }
+            }
+        }
+    }
+}
+
+fn request(rng: &mut StdRng) -> Request {
+    let mut request = match rng.random_range(0..100) {
+        0..=44 => strings::request(rng),
+        45..=59 => bits::request(rng),
+        60..=69 => expiry::request(rng),
+        70..=92 => keyspace::request(rng),
+        _ => connection::request(rng),
+    };
+    if rng.random_ratio(1, 40) {
+        corrupt(rng, &mut request);
+    }
+    if rng.random_ratio(1, 10) {
+        request.0[0].make_ascii_lowercase();
+    }
+    request
+}
+
+/// One argument too few, one too many, or one that is wrong.
+fn corrupt(rng: &mut StdRng, request: &mut Request) {
+    match rng.random_range(0..3) {
+        0 if request.0.len() > 1 => drop(request.0.pop()),
+        1 => request.0.push(garbage(rng)),
+        _ => {
+            // Keys stay what they are: the commands that follow are to find them.
+            let position = rng.random_range(0..request.0.len());
+            if position >= 2 {
+                request.0[position] = garbage(rng);
+            }
+        }
+    }
+}
+
+fn scan_options(rng: &mut StdRng) -> Vec<Vec<u8>> {
+    let mut options: Vec<Vec<u8>> = Vec::new();
+    if rng.random() {
+        options.extend([b"MATCH".to_vec(), pattern(rng)]);
+    }
+    if rng.random() {
+        options.extend([b"COUNT".to_vec(), pick(rng, &["1", "2", "5", "1000"])]);
+    }
+    if rng.random_ratio(1, 4) {
+        options.extend([b"TYPE".to_vec(), pick(rng, &["string", "hash"])]);
+    }
+    options
+}
+
+fn carry_over(rng: &mut StdRng, client: usize) -> Step {
+    let mut options: Vec<Vec<u8>> = Vec::new();
+    for _ in 0..rng.random_range(0..3) {
+        match rng.random_range(0..6) {
+            0..=2 => options.push(b"REPLACE".to_vec()),
+            3 => options.push(b"ABSTTL".to_vec()),
+            4 => options.extend([b"IDLETIME".to_vec(), pick(rng, &["0", "100", "-1", "abc"])]),
+            _ => options.extend([b"FREQ".to_vec(), pick(rng, &["0", "255", "256", "abc"])]),
+        }
+    }
+    Step::CarryOver {
+        client,
+        source: keys(rng, 1, 1).remove(0),
+        destinations: [long_key(rng), long_key(rng)],
+        options,
+        damage: rng.random_ratio(1, 5).then(|| rng.random_range(0..10_000)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_stands_for_one_stream() {
+        let describe = |seed| {
+            let mut generator = Generator::new(seed);
+            (0..500).map(|_| generator.step()).collect::<Vec<_>>()
+        };
+        // Absolute expiry times follow the clock; everything else is the same.
+        let without_times = |steps: Vec<Step>| {
+            steps
+                .into_iter()
+                .map(|step| match step {
+                    Step::Batch { client, requests } => {
+                        format!(
+                            "{client} {:?}",
+                            requests.iter().map(|r| (r.name(), r.0.len())).collect::<Vec<_>>()
+                        )
+                    }
+                    other => format!("{other:?}"),
+                })
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(without_times(describe(1)), without_times(describe(1)));
+        assert_ne!(without_times(describe(1)), without_times(describe(2)));
+    }
+}

@@ -1,0 +1,29 @@
+//! Where Redis 7.2, which we follow, is known to depart from the 7.0 that distributions ship and tests compare with.
+//!
+//! Every entry is a change of behaviour that Redis documents. Nothing else belongs here: a difference that is ours is a
+//! bug.
+
+use thermocline_protocol::Reply;
+
+use crate::compat::request::Request;
+
+/// One documented change.
+struct KnownDifference {
+    reason: &'static str,
+    applies: fn(&Request, &Reply, &Reply) -> bool,
+}
+
+const KNOWN_DIFFERENCES: &[KnownDifference] = &[KnownDifference {
+    reason: "7.2: BITCOUNT and BITPOS check their arguments even if the key does not exist (redis#11734)",
+    applies: |request, reference, subject| {
+        matches!(request.name().as_str(), "BITCOUNT" | "BITPOS")
+            && reference.as_integer().is_some()
+            && subject.is_error()
+    },
+}];
+
+/// Why the two replies may differ, if they may.
+pub fn reason(request: &Request, reference: &Reply, subject: &Reply) -> Option<&'static str> {
+    let known = KNOWN_DIFFERENCES.iter().find(|known| (known.applies)(request, reference, subject))?;
+    Some(known.reason)
+}

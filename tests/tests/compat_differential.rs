@@ -1,0 +1,40 @@
+//! Random commands get the replies that redis-server gives, from values in DRAM and on the SSD alike.
+//!
+//! `THERMOCLINE_SEED` and `THERMOCLINE_COMMANDS` choose another stream or a longer one; a difference prints both.
+
+use std::env;
+
+use thermocline_tests::Product;
+use thermocline_tests::compat::runner;
+
+/// How many commands a run compares unless it is told otherwise.
+const DEFAULT_COMMANDS: u64 = 40_000;
+
+fn setting(name: &str) -> Option<u64> {
+    let text = env::var(name).ok().filter(|text| !text.is_empty())?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}, not a number")))
+}
+
+fn check(default_seed: u64) {
+    let seed = setting("THERMOCLINE_SEED").unwrap_or(default_seed);
+    let commands = setting("THERMOCLINE_COMMANDS").unwrap_or(DEFAULT_COMMANDS);
+    match runner::run(seed, commands) {
+        Ok(summary) => {
+            eprintln!("seed {seed}: {summary:?}");
+            // A stream of nothing but errors would agree with anything.
+            assert!(summary.errors < summary.commands / 2, "{summary:?}");
+            assert!(summary.demoted > 0 || Product::subject() == Product::Redis, "{summary:?}");
+        }
+        Err(difference) => panic!("{difference}"),
+    }
+}
+
+#[test]
+fn random_commands_get_the_same_replies_as_from_redis() {
+    check(1);
+}
+
+#[test]
+fn random_commands_of_another_seed_do_too() {
+    check(2);
+}

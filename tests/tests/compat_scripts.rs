@@ -1,0 +1,34 @@
+//! Commands that people wrote down get the replies that redis-server gives: the edges that random commands seldom meet.
+
+use thermocline_tests::compat::pair::Pair;
+use thermocline_tests::compat::script;
+
+fn check(script: &str) {
+    let differences = script::run(&Pair::start(), script);
+    assert!(differences.is_empty(), "{} differences\n\n{}", differences.len(), differences.join("\n\n"));
+}
+
+#[test]
+fn string_commands_reply_as_redis_does() {
+    check(include_str!("../compat/strings.txt"));
+}
+
+#[test]
+fn bitmap_commands_reply_as_redis_does() {
+    check(include_str!("../compat/bits.txt"));
+}
+
+#[test]
+fn generic_key_commands_reply_as_redis_does() {
+    check(include_str!("../compat/keyspace.txt"));
+}
+
+#[test]
+fn expiry_commands_reply_as_redis_does() {
+    check(include_str!("../compat/expiry.txt"));
+}
+
+#[test]
+fn connection_and_server_commands_reply_as_redis_does() {
+    check(include_str!("../compat/connection.txt"));
+}

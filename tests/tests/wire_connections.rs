@@ -1,0 +1,194 @@
+//! Connections: how many, how long, and what CLIENT tells and does about them.
+
+use std::time::Duration;
+
+use thermocline_protocol::Reply;
+use thermocline_tests::waiting::wait_until;
+use thermocline_tests::{Connection, Server, ServerOptions};
+
+const SOON: Duration = Duration::from_secs(20);
+
+fn start() -> (Server, Connection) {
+    let server = ServerOptions::subject().start();
+    let connection = server.connect();
+    (server, connection)
+}
+
+/// The line of CLIENT LIST that has `field=value`.
+fn client_line(connection: &mut Connection, field: &str) -> Option<String> {
+    let list = connection.text("CLIENT LIST");
+    list.lines().find(|line| line.split(' ').any(|word| word == field)).map(str::to_owned)
+}
+
+fn field<'a>(line: &'a str, name: &str) -> &'a str {
+    line.split(' ')
+        .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+        .unwrap_or_else(|| panic!("no {name} in {line}"))
+}
+
+#[test]
+fn more_clients_than_maxclients_are_turned_away() {
+    let server = ServerOptions::subject().with("maxclients", "5").start();
+    let mut admitted: Vec<Connection> = (0..5).map(|_| server.connect()).collect();
+    for connection in &mut admitted {
+        assert_eq!(connection.text("PING"), "PONG");
+    }
+    let mut refused = server.connect();
+    assert_eq!(refused.receive_until_closed(), b"-ERR max number of clients reached\r\n");
+    admitted.pop();
+    // Room again, once the server has noticed that one left.
+    wait_until("a place for another client", SOON, || {
+        let mut connection = server.connect();
+        connection.try_send_raw(b"PING\r\n").is_ok()
+            && matches!(connection.try_receive_raw(), Ok(Some(reply)) if reply == b"+PONG\r\n")
+    });
+}
+
+#[test]
+fn idle_clients_are_disconnected_after_the_timeout() {
+    let server = ServerOptions::subject().with("timeout", "1").start();
+    let mut connection = server.connect();
+    assert_eq!(connection.text("PING"), "PONG");
+    assert!(connection.is_closed_by_server());
+}
+
+#[test]
+fn clients_are_listed_with_what_they_are_and_do() {
+    let (server, mut connection) = start();
+    connection.text("CLIENT SETNAME tester");
+    connection.text("SELECT 3");
+    let line = client_line(&mut connection, "name=tester").expect("a client lists itself");
+    assert_eq!(field(&line, "db"), "3");
+    assert_eq!(field(&line, "cmd"), "client|list");
+    assert_eq!(field(&line, "addr"), format!("127.0.0.1:{}", connection.local_port()));
+    assert_eq!(field(&line, "laddr"), format!("127.0.0.1:{}", server.port()));
+    assert_eq!(field(&line, "id"), connection.integer("CLIENT ID").to_string());
+    assert_eq!(field(&line, "user"), "default");
+    assert_eq!(field(&line, "resp"), "2");
+    for name in
+        ["age", "idle", "flags", "sub", "psub", "multi", "qbuf", "qbuf-free", "obl", "oll", "omem", "events"]
+    {
+        field(&line, name);
+    }
+    let info = connection.text("CLIENT INFO");
+    assert_eq!(field(&info, "name"), "tester");
+    assert_eq!(field(&info, "cmd"), "client|info");
+}
+
+#[test]
+fn client_list_can_be_limited_to_some() {
+    let (server, mut connection) = start();
+    let mut other = server.connect();
+    let (id, other_id) = (connection.integer("CLIENT ID"), other.integer("CLIENT ID"));
+    assert!(other_id > id);
+    assert_eq!(connection.text(&format!("CLIENT LIST ID {other_id}")).lines().count(), 1);
+    assert_eq!(connection.text(&format!("CLIENT LIST ID {id} {other_id} 999999")).lines().count(), 2);
+    assert_eq!(connection.text("CLIENT LIST TYPE normal").lines().count(), 2);
+    assert_eq!(connection.text("CLIENT LIST TYPE replica"), "");
+}
+
+#[test]
+fn a_client_can_be_killed_by_id_and_by_address() {
+    let (server, mut connection) = start();
+    let mut victims: Vec<Connection> = (0..3).map(|_| server.connect()).collect();
+    let ids: Vec<i64> = victims.iter_mut().map(|victim| victim.integer("CLIENT ID")).collect();
+    assert_eq!(connection.integer(&format!("CLIENT KILL ID {}", ids[0])), 1);
+    assert!(victims[0].is_closed_by_server());
+    assert_eq!(connection.text(&format!("CLIENT KILL 127.0.0.1:{}", victims[1].local_port())), "OK");
+    assert!(victims[1].is_closed_by_server());
+    assert_eq!(connection.integer(&format!("CLIENT KILL ADDR 127.0.0.1:{}", victims[2].local_port())), 1);
+    assert!(victims[2].is_closed_by_server());
+    assert_eq!(connection.integer("CLIENT KILL ID 999999"), 0);
+    assert_eq!(connection.error("CLIENT KILL 1.2.3.4:5"), "ERR No such client");
+}
+
+#[test]
+fn killing_everyone_spares_oneself_unless_asked() {
+    let (server, mut connection) = start();
+    let mut others: Vec<Connection> = (0..4).map(|_| server.connect()).collect();
+    for other in &mut others {
+        assert_eq!(other.text("PING"), "PONG");
+    }
+    assert_eq!(connection.integer("CLIENT KILL TYPE normal"), 4);
+    for other in &mut others {
+        assert!(other.is_closed_by_server());
+    }
+    // The reply to killing oneself still arrives.
+    assert_eq!(connection.integer("CLIENT KILL TYPE normal SKIPME no"), 1);
+    assert!(connection.is_closed_by_server());
+}
+
+#[test]
+fn quit_replies_and_closes() {
+    let (_server, mut connection) = start();
+    connection.send_raw(b"SET k v\r\nQUIT\r\nSET k w\r\n");
+    assert_eq!(connection.receive_until_closed(), b"+OK\r\n+OK\r\n");
+    let mut connection = _server.connect();
+    assert_eq!(connection.text("GET k"), "v");
+}
+
+#[test]
+fn reset_makes_a_connection_new() {
+    let (_server, mut connection) = start();
+    connection.line("HELLO 3");
+    connection.text("SELECT 2");
+    connection.text("CLIENT SETNAME x");
+    connection.text("SET k v");
+    assert_eq!(connection.text("RESET"), "RESET");
+    assert_eq!(connection.line("GET k"), Reply::NullBulk);
+    assert_eq!(connection.line("CLIENT GETNAME"), Reply::NullBulk);
+}
+
+#[test]
+fn client_reply_off_and_skip_are_silent() {
+    let (_server, mut connection) = start();
+    connection.send_raw(b"CLIENT REPLY OFF\r\nSET k v\r\nPING\r\nCLIENT REPLY ON\r\n");
+    assert_eq!(connection.receive_raw(), b"+OK\r\n");
+    connection.send_raw(b"CLIENT REPLY SKIP\r\nSET k w\r\nGET k\r\n");
+    assert_eq!(connection.receive_raw(), b"$1\r\nw\r\n");
+}
+
+#[test]
+fn client_pause_holds_commands_back_until_unpaused() {
+    let (server, mut connection) = start();
+    let mut held = server.connect();
+    assert_eq!(held.text("SET k 1"), "OK");
+    assert_eq!(connection.text("CLIENT PAUSE 100000 WRITE"), "OK");
+    assert_eq!(held.text("GET k"), "1");
+    held.send(&["SET", "k", "2"]);
+    wait_until("the write to be held back", SOON, || {
+        let line = client_line(&mut connection, &format!("addr=127.0.0.1:{}", held.local_port()));
+        line.is_some_and(|line| field(&line, "flags").contains('b'))
+    });
+    assert_eq!(connection.text("GET k"), "1");
+    assert_eq!(connection.text("CLIENT UNPAUSE"), "OK");
+    assert_eq!(held.receive_raw(), b"+OK\r\n");
+    assert_eq!(connection.text("GET k"), "2");
+}
+
+#[test]
+fn the_number_of_clients_is_reported() {
+    let (server, mut connection) = start();
+    let others: Vec<Connection> = (0..7).map(|_| server.connect()).collect();
+    let connected = |connection: &mut Connection| {
+        thermocline_tests::info::Info::fetch(connection, "clients").count("connected_clients")
+    };
+    wait_until("eight clients", SOON, || connected(&mut connection) == 8);
+    drop(others);
+    wait_until("one client", SOON, || connected(&mut connection) == 1);
+}
+
+#[test]
+fn thousands_of_connections_come_and_go() {
+    let (server, mut connection) = start();
+    for _ in 0..20 {
+        let mut crowd: Vec<Connection> = (0..100).map(|_| server.connect()).collect();
+        for member in &mut crowd {
+            member.send(&["PING"]);
+        }
+        for member in &mut crowd {
+            assert_eq!(member.receive_raw(), b"+PONG\r\n");
+        }
+    }
+    assert_eq!(connection.text("PING"), "PONG");
+}

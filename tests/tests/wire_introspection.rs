@@ -1,0 +1,336 @@
+//! What the server says about itself: CONFIG, INFO, COMMAND, MEMORY, SLOWLOG, LATENCY, TIME, DEBUG.
+
+use std::fs;
+
+use thermocline_protocol::Reply;
+use thermocline_tests::info::Info;
+use thermocline_tests::{Connection, Server, ServerOptions};
+
+fn start() -> (Server, Connection) {
+    let server = ServerOptions::subject().start();
+    let connection = server.connect();
+    (server, connection)
+}
+
+/// One setting's value.
+fn setting(connection: &mut Connection, name: &str) -> String {
+    let reply = connection.line(&format!("CONFIG GET {name}"));
+    let elements = reply.as_elements().expect("an array");
+    assert_eq!(elements.len(), 2, "CONFIG GET {name}: {reply:?}");
+    String::from_utf8_lossy(elements[1].as_bytes().expect("text")).into_owned()
+}
+
+#[test]
+fn settings_are_read_back_as_they_were_set() {
+    let (_server, mut connection) = start();
+    let cases = [
+        ("maxmemory", "100mb", "104857600"),
+        ("maxmemory", "1g", "1000000000"),
+        ("maxmemory", "0", "0"),
+        ("maxmemory-policy", "allkeys-lfu", "allkeys-lfu"),
+        ("timeout", "123", "123"),
+        ("tcp-keepalive", "60", "60"),
+        ("maxclients", "200", "200"),
+        ("slowlog-log-slower-than", "-1", "-1"),
+        ("slowlog-max-len", "7", "7"),
+        ("latency-monitor-threshold", "100", "100"),
+        ("proto-max-bulk-len", "64mb", "67108864"),
+        ("client-query-buffer-limit", "128mb", "134217728"),
+        ("lfu-decay-time", "5", "5"),
+        ("lfu-log-factor", "12", "12"),
+        ("requirepass", "", ""),
+    ];
+    for (name, value, expected) in cases {
+        assert_eq!(connection.text(&format!("CONFIG SET {name} '{value}'")), "OK", "{name} {value}");
+        assert_eq!(setting(&mut connection, name), expected, "{name} {value}");
+    }
+}
+
+#[test]
+fn several_settings_are_set_together_or_not_at_all() {
+    let (_server, mut connection) = start();
+    assert_eq!(connection.text("CONFIG SET timeout 11 slowlog-max-len 12"), "OK");
+    assert_eq!(setting(&mut connection, "timeout"), "11");
+    assert_eq!(setting(&mut connection, "slowlog-max-len"), "12");
+    assert!(
+        connection.error("CONFIG SET timeout 21 slowlog-max-len abc").starts_with("ERR CONFIG SET failed")
+    );
+    assert_eq!(setting(&mut connection, "timeout"), "11");
+    assert_eq!(setting(&mut connection, "slowlog-max-len"), "12");
+}
+
+#[test]
+fn settings_of_a_start_cannot_be_changed_later() {
+    let (_server, mut connection) = start();
+    for name in ["databases", "daemonize"] {
+        let error = connection.error(&format!("CONFIG SET {name} 3"));
+        assert_eq!(
+            error,
+            format!(
+                "ERR CONFIG SET failed (possibly related to argument '{name}') - can't set immutable config"
+            )
+        );
+    }
+}
+
+#[test]
+fn every_setting_is_listed_once() {
+    let (_server, mut connection) = start();
+    let reply = connection.line("CONFIG GET *");
+    let elements = reply.as_elements().expect("an array");
+    let mut names: Vec<&[u8]> = elements.chunks(2).map(|pair| pair[0].as_bytes().expect("a name")).collect();
+    assert!(names.len() >= 30, "{} settings", names.len());
+    names.sort_unstable();
+    let count = names.len();
+    names.dedup();
+    assert_eq!(names.len(), count);
+    for name in [
+        "port",
+        "bind",
+        "dir",
+        "maxmemory",
+        "maxmemory-policy",
+        "appendonly",
+        "appendfsync",
+        "requirepass",
+        "save",
+    ] {
+        assert!(names.contains(&name.as_bytes()), "{name}");
+    }
+}
+
+#[test]
+fn the_configuration_file_is_rewritten() {
+    let directory = thermocline_tests::server::ServerDirectory::new();
+    let path = directory.path().join("test.conf");
+    fs::write(&path, "# keep this comment\nmaxclients 123\n").expect("writable");
+    let arguments = [path.to_str().expect("a plain path")];
+    let server = ServerOptions::subject().start_with(&arguments);
+    let mut connection = server.connect();
+    connection.text("CONFIG SET timeout 77 maxclients 124");
+    assert_eq!(connection.text("CONFIG REWRITE"), "OK");
+    let written = fs::read_to_string(&path).expect("readable");
+    assert!(written.contains("# keep this comment"), "{written}");
+    assert!(written.lines().any(|line| line == "timeout 77"), "{written}");
+    assert!(written.lines().any(|line| line == "maxclients 124"), "{written}");
+    assert!(!written.contains("maxclients 123"), "{written}");
+    let server = server.restart();
+    assert_eq!(setting(&mut server.connect(), "timeout"), "77");
+}
+
+#[test]
+fn without_a_file_there_is_nothing_to_rewrite() {
+    let (_server, mut connection) = start();
+    assert_eq!(connection.error("CONFIG REWRITE"), "ERR The server is running without a config file");
+}
+
+#[test]
+fn info_has_redis_sections_and_fields() {
+    let (server, mut connection) = start();
+    let info = Info::fetch(&mut connection, "everything");
+    for section in [
+        "Server",
+        "Clients",
+        "Memory",
+        "Persistence",
+        "Stats",
+        "Replication",
+        "CPU",
+        "Keyspace",
+        "Commandstats",
+    ] {
+        assert!(info.sections().iter().any(|name| name == section), "{section} in {:?}", info.sections());
+    }
+    for field in [
+        "redis_version",
+        "redis_mode",
+        "os",
+        "arch_bits",
+        "process_id",
+        "run_id",
+        "tcp_port",
+        "uptime_in_seconds",
+        "uptime_in_days",
+        "executable",
+        "config_file",
+        "connected_clients",
+        "maxclients",
+        "blocked_clients",
+        "used_memory",
+        "used_memory_human",
+        "used_memory_rss",
+        "used_memory_peak",
+        "maxmemory",
+        "maxmemory_human",
+        "maxmemory_policy",
+        "mem_fragmentation_ratio",
+        "loading",
+        "total_connections_received",
+        "total_commands_processed",
+        "instantaneous_ops_per_sec",
+        "total_net_input_bytes",
+        "total_net_output_bytes",
+        "rejected_connections",
+        "expired_keys",
+        "evicted_keys",
+        "keyspace_hits",
+        "keyspace_misses",
+        "role",
+        "connected_slaves",
+        "used_cpu_sys",
+        "used_cpu_user",
+    ] {
+        assert!(info.has(field), "no {field}");
+    }
+    assert_eq!(info.count("tcp_port"), u64::from(server.port()));
+    assert_eq!(info.text("role"), "master");
+    assert_eq!(info.text("run_id").len(), 40);
+}
+
+#[test]
+fn info_counts_what_happens() {
+    let (_server, mut connection) = start();
+    let before = Info::fetch(&mut connection, "everything");
+    connection.text("SET k v");
+    connection.text("GET k");
+    connection.line("GET none");
+    connection.line("GET none");
+    connection.error("GET");
+    connection.text("SET e v PX 100000");
+    connection.text("SELECT 3");
+    connection.text("SET k v");
+    let after = Info::fetch(&mut connection, "everything");
+    let grown = |field: &str| after.count(field) - before.count(field);
+    assert_eq!(grown("keyspace_hits"), 1);
+    assert_eq!(grown("keyspace_misses"), 2);
+    assert!(grown("total_commands_processed") >= 7);
+    assert!(grown("total_net_input_bytes") > 100);
+    assert!(grown("total_net_output_bytes") > 20);
+    assert!(after.text("db0").starts_with("keys=2,expires=1,avg_ttl="), "{}", after.text("db0"));
+    assert!(after.text("db3").starts_with("keys=1,expires=0,avg_ttl=0"), "{}", after.text("db3"));
+    assert!(after.text("cmdstat_get").starts_with("calls=3,usec="), "{}", after.text("cmdstat_get"));
+    assert!(
+        after.text("cmdstat_get").contains("rejected_calls=1,failed_calls=0"),
+        "{}",
+        after.text("cmdstat_get")
+    );
+    assert_eq!(after.text("errorstat_ERR"), "count=1");
+    assert_eq!(connection.text("CONFIG RESETSTAT"), "OK");
+    let reset = Info::fetch(&mut connection, "everything");
+    assert_eq!((reset.count("keyspace_hits"), reset.count("keyspace_misses")), (0, 0));
+    assert!(!reset.has("cmdstat_get"));
+}
+
+#[test]
+fn info_can_be_asked_for_sections() {
+    let (_server, mut connection) = start();
+    let sections = |connection: &mut Connection, asked: &[&str]| {
+        let reply = connection.call(&[&["INFO"], asked].concat());
+        let text = String::from_utf8_lossy(reply.as_bytes().expect("text")).into_owned();
+        Info::parse(&text).sections().to_vec()
+    };
+    assert_eq!(sections(&mut connection, &["server"]), ["Server"]);
+    assert_eq!(sections(&mut connection, &["CLIENTS", "memory"]), ["Clients", "Memory"]);
+    let default = sections(&mut connection, &[]);
+    assert_eq!(sections(&mut connection, &["default"]), default);
+    assert!(!default.contains(&"Commandstats".to_owned()));
+    assert!(sections(&mut connection, &["all"]).contains(&"Commandstats".to_owned()));
+}
+
+#[test]
+fn commands_are_described() {
+    let (_server, mut connection) = start();
+    let count = connection.integer("COMMAND COUNT");
+    assert!(count >= 90, "{count} commands");
+    assert_eq!(connection.line("COMMAND").as_elements().expect("an array").len() as i64, count);
+    // Subcommands are listed too.
+    assert!(connection.line("COMMAND LIST").as_elements().expect("an array").len() as i64 >= count);
+    let info = connection.line("COMMAND INFO get");
+    let get = info.as_elements().expect("an array")[0].as_elements().expect("a description");
+    assert_eq!(get[0], Reply::Bulk(b"get".to_vec()));
+    assert_eq!(get[1], Reply::Integer(2));
+    assert_eq!(&get[3..6], [Reply::Integer(1), Reply::Integer(1), Reply::Integer(1)]);
+    let docs = connection.line("COMMAND DOCS get");
+    assert_eq!(docs.as_elements().expect("an array")[0], Reply::Bulk(b"get".to_vec()));
+    assert_eq!(
+        connection.line("COMMAND GETKEYS MSET a 1 b 2"),
+        Reply::Array(vec![Reply::Bulk(b"a".to_vec()), Reply::Bulk(b"b".to_vec())])
+    );
+}
+
+#[test]
+fn memory_usage_grows_with_the_value() {
+    let (_server, mut connection) = start();
+    connection.call(&["SET", "small", "x"]);
+    connection.call(&["SET", "large", &"x".repeat(100_000)]);
+    let (small, large) = (connection.integer("MEMORY USAGE small"), connection.integer("MEMORY USAGE large"));
+    assert!(0 < small && small < 200, "{small}");
+    assert!((100_000..140_000).contains(&large), "{large}");
+    assert_eq!(connection.line("MEMORY USAGE none"), Reply::NullBulk);
+    let stats = connection.line("MEMORY STATS");
+    assert!(stats.as_elements().expect("an array").contains(&Reply::Bulk(b"peak.allocated".to_vec())));
+    assert!(!connection.text("MEMORY DOCTOR").is_empty());
+}
+
+#[test]
+fn slow_commands_are_logged() {
+    let (_server, mut connection) = start();
+    connection.text("CONFIG SET slowlog-log-slower-than 10000");
+    connection.text("CLIENT SETNAME slow");
+    connection.text("DEBUG SLEEP 0.05");
+    assert_eq!(connection.integer("SLOWLOG LEN"), 1);
+    let log = connection.line("SLOWLOG GET");
+    let entry = log.as_elements().expect("an array")[0].as_elements().expect("an entry").to_vec();
+    assert_eq!(entry.len(), 6);
+    assert!(entry[2].as_integer().expect("microseconds") >= 50_000);
+    let words = ["DEBUG", "SLEEP", "0.05"].map(|word| Reply::Bulk(word.as_bytes().to_vec()));
+    assert_eq!(entry[3], Reply::Array(words.to_vec()));
+    assert_eq!(entry[4].as_bytes(), Some(format!("127.0.0.1:{}", connection.local_port()).as_bytes()));
+    assert_eq!(entry[5].as_bytes(), Some(&b"slow"[..]));
+    assert_eq!(connection.text("SLOWLOG RESET"), "OK");
+    assert_eq!(connection.integer("SLOWLOG LEN"), 0);
+}
+
+#[test]
+fn latency_spikes_are_recorded() {
+    let (_server, mut connection) = start();
+    connection.text("CONFIG SET latency-monitor-threshold 20");
+    connection.text("DEBUG SLEEP 0.05");
+    let latest = connection.line("LATENCY LATEST");
+    let events = latest.as_elements().expect("an array");
+    let command =
+        events.iter().find(|event| event.as_elements().expect("an event")[0].as_bytes() == Some(b"command"));
+    let command = command.unwrap_or_else(|| panic!("{latest:?}")).as_elements().expect("an event");
+    assert!(command[2].as_integer().expect("milliseconds") >= 50);
+    assert_eq!(connection.line("LATENCY HISTORY command").as_elements().expect("an array").len(), 1);
+    assert!(connection.integer("LATENCY RESET") >= 1);
+    assert_eq!(connection.line("LATENCY LATEST"), Reply::Array(Vec::new()));
+}
+
+#[test]
+fn time_is_now() {
+    let (_server, mut connection) = start();
+    let reply = connection.line("TIME");
+    let number = |index: usize| {
+        let text =
+            String::from_utf8_lossy(reply.as_elements().expect("an array")[index].as_bytes().expect("text"))
+                .into_owned();
+        text.parse::<i64>().expect("a number")
+    };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("past 1970").as_secs()
+        as i64;
+    assert!((number(0) - now).abs() <= 5);
+    assert!((0..1_000_000).contains(&number(1)));
+}
+
+#[test]
+fn containers_help() {
+    let (_server, mut connection) = start();
+    for container in ["CLIENT", "CONFIG", "COMMAND", "OBJECT", "MEMORY", "SLOWLOG", "LATENCY", "DEBUG"] {
+        let help = connection.line(&format!("{container} HELP"));
+        let lines = help.as_elements().unwrap_or_else(|| panic!("{container} HELP: {help:?}"));
+        let first = String::from_utf8_lossy(lines[0].as_bytes().expect("text")).into_owned();
+        assert!(first.starts_with(&format!("{container} <subcommand>")), "{first}");
+        assert!(lines.len() >= 4);
+    }
+}
