@@ -19,6 +19,8 @@ pub mod latency_monitor;
 mod memory;
 mod process;
 pub mod slowlog;
+#[cfg(test)]
+mod tests;
 mod unavailable;
 
 pub(crate) use memory::Allocator;
