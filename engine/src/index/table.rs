@@ -147,7 +147,8 @@ impl Segment {
     }
 
     fn range(&self) -> SegmentRange {
-        let next_prefix = if self.depth == 0 { None } else { self.prefix.checked_add(1 << (64 - self.depth)) };
+        let next_prefix =
+            if self.depth == 0 { None } else { self.prefix.checked_add(1 << (64 - self.depth)) };
         SegmentRange { next_prefix }
     }
 
