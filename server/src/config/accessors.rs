@@ -211,11 +211,6 @@ impl Config {
         EvictionPolicy::from_name(&name).expect("every choice is a policy")
     }
 
-    /// `lazyfree-lazy-user-flush`.
-    pub fn lazy_user_flush(&self) -> bool {
-        number!(self, "lazyfree-lazy-user-flush") != 0
-    }
-
     /// What the engine is to be told with `set_settings`.
     pub fn engine_settings(&self) -> Settings {
         Settings {

@@ -35,8 +35,7 @@ pub(super) const ROWS: &[OptionRow] = &[
     OptionRow::bool("lazyfree-lazy-expire", false).kept().doc("Memory is given back in the background anyway."),
     OptionRow::bool("lazyfree-lazy-server-del", false).kept().doc("Memory is given back in the background anyway."),
     OptionRow::bool("lazyfree-lazy-user-del", false).kept().doc("Memory is given back in the background anyway."),
-    OptionRow::bool("lazyfree-lazy-user-flush", false)
-        .doc("Whether FLUSHALL and FLUSHDB without SYNC or ASYNC mean ASYNC."),
+    OptionRow::bool("lazyfree-lazy-user-flush", false).kept().doc("Memory is given back in the background anyway."),
     OptionRow::choice("sanitize-dump-payload", &["no", "yes", "clients"], 0)
         .kept()
         .doc("Payloads of RESTORE are always checked."),
