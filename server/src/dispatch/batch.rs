@@ -50,6 +50,8 @@ pub(super) struct Batch<'a> {
     pub(super) began: u64,
     /// Commands that take at least this long are reported.
     pub(super) slow_ns: u64,
+    /// Whether nothing was read from the SSD for it.
+    pub(super) is_hot: bool,
     /// How many requests were answered.
     pub(super) answered: usize,
     /// The last command that was run.
@@ -77,6 +79,7 @@ impl<'a> Batch<'a> {
             now: server.clock.now(),
             began: thread.stopwatch.raw(),
             slow_ns: slow_ns(server),
+            is_hot: true,
             answered: 0,
             last_command: None,
             fetch_failure: None,
@@ -146,7 +149,7 @@ impl<'a> Batch<'a> {
 pub(super) fn limits(server: &Server, session: &Session) -> Limits {
     Limits {
         max_bulk_bytes: server.config.proto_max_bulk_bytes() as usize,
-        unauthenticated: !session.is_authenticated && server.config.password().is_some(),
+        unauthenticated: !session.is_authenticated && server.config.has_password(),
         ..Limits::REDIS
     }
 }
