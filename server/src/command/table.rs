@@ -3,8 +3,8 @@
 //! Rows come from the groups beside this file. The table is built once, at first use, and lives for ever: a
 //! [`CommandEntry`] is `'static`, so sessions, counters and replies may point into it.
 //!
-//! A look-up allocates nothing and compares one name: the first and last bytes of a name, folded to lower case,
-//! are its key in an open-addressed table that is at most a quarter full.
+//! A look-up allocates nothing: the first and last bytes of a name, in lower case, are its key in an open-addressed
+//! table that is at most a quarter full.
 
 use std::sync::LazyLock;
 
@@ -102,7 +102,7 @@ impl CommandTable {
             entries[container].subcommands = first..entries.len();
         }
         let slot_count = (top_level * SLOTS_PER_NAME).next_power_of_two();
-        let empty = Slot { name_key: NameKey { low: 0, high: 0 }, entry: 0 };
+        let empty = Slot { name_key: NameKey::NONE, entry: 0 };
         let mut slots = vec![empty; slot_count].into_boxed_slice();
         for (id, row) in rows.iter().enumerate() {
             let name_key = NameKey::of(row.name.as_bytes());
@@ -151,7 +151,7 @@ impl CommandTable {
             let id = slot.entry.checked_sub(1)?;
             if slot.name_key == name_key {
                 let entry = &self.entries[id as usize];
-                if entry.command.name.as_bytes().eq_ignore_ascii_case(name) {
+                if name.len() <= KEYED_BYTES_MAX || entry.command.name.as_bytes().eq_ignore_ascii_case(name) {
                     return Some(entry);
                 }
             }
@@ -204,29 +204,32 @@ fn entry(command: &'static Command, id: usize, container: Option<&CommandEntry>)
     CommandEntry { command, id, full_name, container: container.map(|c| c.id), subcommands: 0..0, single_key }
 }
 
-/// Up to the first eight and the last eight bytes of a name, in lower case. Folding a byte that is no letter may
-/// make it equal another one, so equal keys still need a comparison of names.
+/// A name's length and, in lower case, its first and last eight bytes: all of it up to 16 bytes, so that most names
+/// are compared with two instructions.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct NameKey {
     low: u64,
     high: u64,
+    length: u32,
 }
 
+/// The longest name that its key tells all of.
+const KEYED_BYTES_MAX: usize = 16;
+
 impl NameKey {
+    const NONE: Self = Self { low: 0, high: 0, length: 0 };
+
     #[inline]
     fn of(name: &[u8]) -> Self {
-        const CASE: u64 = 0x2020_2020_2020_2020;
-        let (low, high) = match name {
-            [first @ .., _, _, _, _, _, _, _, _] if !first.is_empty() || name.len() == 8 => {
-                (word(&name[..8]), word(&name[name.len() - 8..]))
-            }
+        let (low, high) = match *name {
+            [a, b, c] => (u64::from(a) | u64::from(b) << 8 | u64::from(c) << 16, 0),
+            [_, _, _, _, _, _, _, _, ..] => (word(&name[..8]), word(&name[name.len() - 8..])),
             [_, _, _, _, ..] => (half_word(&name[..4]), half_word(&name[name.len() - 4..])),
-            [a, b, c] => (u64::from(*a) | u64::from(*b) << 8 | u64::from(*c) << 16, 0),
-            [a, b] => (u64::from(*a) | u64::from(*b) << 8, 0),
-            [a] => (u64::from(*a), 0),
+            [a, b] => (u64::from(a) | u64::from(b) << 8, 0),
+            [a] => (u64::from(a), 0),
             [] => (0, 0),
         };
-        Self { low: low | CASE, high: high | CASE }
+        Self { low: lower_case(low), high: lower_case(high), length: name.len() as u32 }
     }
 
     #[inline]
@@ -236,6 +239,19 @@ impl NameKey {
             self.low.wrapping_mul(0xbf58_476d_1ce4_e5b9) ^ self.high.wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize
     }
+}
+
+/// The eight bytes with ASCII capitals made small, all at once.
+#[inline]
+fn lower_case(bytes: u64) -> u64 {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let low_bits = bytes & !HIGH;
+    // The high bit of a byte says, in these two, that it is at least `A`, and that it is beyond `Z`.
+    let from_a = low_bits + ONES * u64::from(0x80 - b'A');
+    let beyond_z = low_bits + ONES * u64::from(0x7f - b'Z');
+    let capitals = from_a & !beyond_z & !bytes & HIGH;
+    bytes | capitals >> 2
 }
 
 #[inline]
@@ -296,6 +312,15 @@ mod tests {
         assert_eq!(resolve(&table, "client nothing"), Err(Unknown::Subcommand(4)));
         assert_eq!(resolve(&table, "nothing"), Err(Unknown::Command));
         assert_eq!(table.find_full_name(b"CLIENT|id").map(|entry| entry.container), Some(Some(4)));
+    }
+
+    #[test]
+    fn every_byte_has_the_lower_case_that_ascii_gives_it() {
+        for byte in 0..=u8::MAX {
+            let bytes = [byte, b'a', byte, b'Z', 0xff, byte, 0x80, byte];
+            let expected = u64::from_le_bytes(bytes.map(|byte| byte.to_ascii_lowercase()));
+            assert_eq!(lower_case(u64::from_le_bytes(bytes)), expected, "{byte}");
+        }
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl Client {
             return None;
         }
         thread.metrics.connections.add(1);
-        let is_authenticated = server.config.password().is_none();
+        let is_authenticated = !server.config.has_password();
         Some(Self { session: Session::new(shared, is_authenticated), input: Input::default(), thread })
     }
 

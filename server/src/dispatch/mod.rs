@@ -33,3 +33,6 @@ mod waits;
 pub(crate) use batch::Scratch;
 pub use cold::ColdReads;
 pub use connection::serve;
+
+#[cfg(test)]
+mod tests;

@@ -70,6 +70,7 @@ pub(super) async fn run_to_end(
             }
         }
         let mut batch = Batch::new(thread, &mut client.session, output, &mut fetched);
+        batch.is_hot = false;
         batch.fetch_failure = fetch_failure;
         batch.waited_for_room = waited_for_room;
         if let Some(began) = reading.began.take() {

@@ -184,6 +184,7 @@ impl Reader {
     /// # Errors
     /// The first record that could not be read; the others' values are there nevertheless.
     pub fn fetch<'a>(&'a self, fetched: &'a mut Fetched) -> Fetch<'a> {
+        let started_us = self.engine.clock().monotonic_us();
         let mut state = self.state.borrow_mut();
         let waiter = Rc::new(Waiter {
             outstanding: Cell::new(0),
@@ -199,8 +200,11 @@ impl Reader {
                 continue;
             }
             let location = wanted.location;
-            let submitted_us = self.engine.clock().monotonic_us();
-            let slot = state.reads.insert(Read { wanted, waiters: vec![Rc::clone(&waiter)], submitted_us });
+            let slot = state.reads.insert(Read {
+                wanted,
+                waiters: vec![Rc::clone(&waiter)],
+                submitted_us: started_us,
+            });
             state.joined.insert(location, slot);
             self.in_flight.set(self.in_flight.get() + 1);
             self.engine.reads_in_flight_changed(1);
@@ -212,7 +216,7 @@ impl Reader {
             let _ = queue.flush();
         }
         drop(state);
-        Fetch { fetched, waiter, started_us: self.engine.clock().monotonic_us(), engine: &self.engine }
+        Fetch { fetched, waiter, started_us, engine: &self.engine }
     }
 
     fn complete(&self, state: &mut State, completion: Completion, now_us: u64) {

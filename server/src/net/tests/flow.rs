@@ -2,7 +2,7 @@
 
 use super::*;
 use std::cell::{Cell, RefCell};
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::task::{Poll, Waker};
@@ -161,9 +161,8 @@ struct EchoSource {
 }
 
 impl CompletionSource for EchoSource {
-    fn register_eventfd(&self, eventfd: RawFd) -> io::Result<()> {
-        assert!(eventfd >= 0);
-        self.eventfd.set(eventfd);
+    fn register_eventfd(&self, eventfd: BorrowedFd<'_>) -> io::Result<()> {
+        self.eventfd.set(eventfd.as_raw_fd());
         Ok(())
     }
 
