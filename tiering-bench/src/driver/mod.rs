@@ -2,32 +2,32 @@
 //!
 //! * [`Driver`]: connects once, then runs any number of phases (warm-up, measurement) over the same connections
 //! * [`pacer`]: when requests of an open loop are due
+//! * `phase`: threads that run until they are done, watched by the caller's
 //! * `worker`: the thread that drives the connections; `connection`, `requester`: its parts
+//! * [`in_process`]: the same for the engine in this process, without sockets
 //! * [`recorder`]: what is counted
 //!
 //! Invariant: between phases nothing is in flight, so a server's counters read there belong to whole phases.
 
 mod clock;
 mod connection;
+pub mod in_process;
 pub mod pacer;
+mod phase;
 pub mod recorder;
 mod requester;
 mod worker;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::interrupt;
 use crate::target::Endpoint;
 use crate::workload::WorkloadSpec;
-use clock::Clock;
 use pacer::{Arrivals, Pacer};
-use recorder::{Interval, Record, lock};
+use recorder::{Interval, Record};
 use requester::Requester;
 pub use requester::Versions;
 use worker::{Limits, Shared, Worker};
@@ -68,6 +68,19 @@ impl Default for DriverConfig {
             timeout_ms: 10_000,
             probe_share: 0.0,
         }
+    }
+}
+
+impl DriverConfig {
+    fn check(&self, spec: &WorkloadSpec, versions: &Versions) -> Result<()> {
+        spec.validate().map_err(|reason| anyhow!(reason))?;
+        if !(1..=MAX_CLIENTS).contains(&self.clients) || !(1..=MAX_PIPELINE).contains(&self.pipeline) {
+            bail!("1 to {MAX_CLIENTS} clients and a pipeline of 1 to {MAX_PIPELINE} are possible");
+        }
+        if matches!(versions, Versions::Verified(_)) && !spec.is_verifiable() {
+            bail!("values below {} bytes cannot be verified", crate::workload::value::HEADER_BYTES);
+        }
+        Ok(())
     }
 }
 
@@ -135,13 +148,7 @@ impl Driver {
         spec: &WorkloadSpec,
         versions: &Versions,
     ) -> Result<Self> {
-        spec.validate().map_err(|reason| anyhow!(reason))?;
-        if !(1..=MAX_CLIENTS).contains(&config.clients) || !(1..=MAX_PIPELINE).contains(&config.pipeline) {
-            bail!("1 to {MAX_CLIENTS} clients and a pipeline of 1 to {MAX_PIPELINE} are possible");
-        }
-        if matches!(versions, Versions::Verified(_)) && !spec.is_verifiable() {
-            bail!("values below {} bytes cannot be verified", crate::workload::value::HEADER_BYTES);
-        }
+        config.check(spec, versions)?;
         if config.probe_share > 0.0 && !endpoint.wire.can_locate() {
             bail!("this protocol cannot say where a value is: no probes are possible");
         }
@@ -179,45 +186,12 @@ impl Driver {
         tick: Duration,
         observe: &mut dyn FnMut(&Observation<'_>) -> Result<()>,
     ) -> Result<Outcome> {
-        let stop = AtomicBool::new(false);
-        let shared = Shared { clock: Clock::start(), stop: &stop };
         let intervals: Vec<_> = self.workers.iter().map(|worker| worker.interval.clone()).collect();
-        let (config, seed, threads) = (&self.config, self.seed, self.workers.len());
-        let (done, is_done) = channel::<()>();
-        let results = std::thread::scope(|scope| {
-            let handles: Vec<_> = self
-                .workers
-                .iter_mut()
-                .enumerate()
-                .map(|(lane, worker)| {
-                    let (shared, done) = (&shared, done.clone());
-                    scope.spawn(move || {
-                        let result = run_lane(worker, config, length, seed, (lane, threads), shared);
-                        if result.is_err() {
-                            shared.stop.store(true, Ordering::Relaxed);
-                        }
-                        // Dropping the sender tells the observing thread that this one is done.
-                        drop(done);
-                        result
-                    })
-                })
-                .collect();
-            drop(done);
-            let observed = watch(&intervals, &is_done, tick, &shared, observe);
-            if observed.is_err() {
-                stop.store(true, Ordering::Relaxed);
-            }
-            let mut results: Vec<Result<()>> = handles
-                .into_iter()
-                .map(|handle| handle.join().unwrap_or_else(|_| Err(anyhow!("a client thread panicked"))))
-                .collect();
-            results.push(observed);
-            results
-        });
-        if interrupt::is_requested() {
-            bail!("interrupted");
-        }
-        results.into_iter().collect::<Result<Vec<()>>>()?;
+        let (config, seed, lanes) = (&self.config, self.seed, self.workers.len());
+        let run = |lane: usize, worker: &mut Worker, shared: &Shared<'_>| {
+            run_lane(worker, config, length, seed, (lane, lanes), shared)
+        };
+        phase::run_lanes(&mut self.workers, &intervals, run, tick, observe)?;
         let mut record = Record::new();
         let mut last_answer_ns = 0;
         for worker in &mut self.workers {
@@ -236,11 +210,7 @@ fn run_lane(
     (lane, lanes): (usize, usize),
     shared: &Shared<'_>,
 ) -> Result<()> {
-    let (requests, until_ns) = match length {
-        Length::Requests(requests) => (share(requests, lane, lanes), u64::MAX),
-        Length::Seconds(seconds) => (u64::MAX, (seconds * 1e9) as u64),
-    };
-    let limits = Limits { requests, until_ns, timeout_ns: config.timeout_ms * 1_000_000 };
+    let limits = Limits::new(length, config.timeout_ms, (lane, lanes));
     match config.pace {
         Pace::Closed => worker.run_closed(limits, config.pipeline, shared),
         Pace::Open { rate_per_s, arrivals } => {
@@ -249,36 +219,6 @@ fn run_lane(
             rustix::thread::set_current_timer_slack(Some(slack)).context("PR_SET_TIMERSLACK")?;
             let pacer = Pacer::new(arrivals, rate_per_s / lanes as f64, seed, lane as u64);
             worker.run_open(limits, config.pipeline, pacer, shared)
-        }
-    }
-}
-
-/// Collects the intervals of all threads every `tick`, until all threads are done.
-fn watch(
-    intervals: &[recorder::SharedInterval],
-    is_done: &std::sync::mpsc::Receiver<()>,
-    tick: Duration,
-    shared: &Shared<'_>,
-    observe: &mut dyn FnMut(&Observation<'_>) -> Result<()>,
-) -> Result<()> {
-    let mut last_s = 0.0;
-    loop {
-        let is_over = is_done.recv_timeout(tick) == Err(RecvTimeoutError::Disconnected);
-        if interrupt::is_requested() {
-            shared.stop.store(true, Ordering::Relaxed);
-        }
-        let mut merged = Interval::new();
-        for interval in intervals {
-            merged.take(&mut lock(interval));
-        }
-        let at_s = shared.clock.now_ns() as f64 / 1e9;
-        let observation = Observation { at_s, length_s: at_s - last_s, interval: &merged };
-        last_s = at_s;
-        if merged.answered > 0 || !is_over {
-            observe(&observation)?;
-        }
-        if is_over {
-            return Ok(());
         }
     }
 }

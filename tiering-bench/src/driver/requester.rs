@@ -69,10 +69,23 @@ impl Requester {
     /// Draws the next request and appends it to `out`. Its latency counts from `since_ns`.
     #[inline]
     pub(super) fn ask_next(&mut self, since_ns: u64, out: &mut Vec<u8>) -> Pending {
+        let pending = self.prepare(since_ns);
+        match pending.question {
+            Question::Read => self.wire.encode_read(&self.key, out),
+            Question::Where => self.wire.encode_where(&self.key, out),
+            Question::Write => self.wire.encode_write(&self.key, &self.value, out),
+        }
+        pending
+    }
+
+    /// Draws the next request; its key, and a write's value, are in [`key`](Self::key) and [`value`](Self::value).
+    #[inline]
+    pub(super) fn prepare(&mut self, since_ns: u64) -> Pending {
         loop {
             self.drawn += 1;
             let request = self.stream.draw();
-            if let Some(pending) = self.ask(request, since_ns, out) {
+            if let Some(pending) = self.prepare_request(request, since_ns) {
+                self.keys.write(request.key, &mut self.key);
                 return pending;
             }
         }
@@ -80,15 +93,13 @@ impl Requester {
 
     /// `None` if the request must not be sent now.
     #[inline]
-    fn ask(&mut self, request: Request, since_ns: u64, out: &mut Vec<u8>) -> Option<Pending> {
+    fn prepare_request(&mut self, request: Request, since_ns: u64) -> Option<Pending> {
         let mut pending = Pending { question: Question::Read, request, version: 0, tier: None, since_ns };
         match request.operation {
             Operation::Read if self.probe_share > 0.0 && self.probes.chance(self.probe_share) => {
                 pending.question = Question::Where;
-                self.keys.write(request.key, &mut self.key);
-                self.wire.encode_where(&self.key, out);
             }
-            Operation::Read => self.ask_read(&mut pending, out),
+            Operation::Read => pending.version = self.floor(request.key),
             Operation::Write => {
                 pending.question = Question::Write;
                 pending.version = match &self.versions {
@@ -96,23 +107,38 @@ impl Requester {
                     Versions::Rising => self.drawn as u32,
                     Versions::Verified(ledger) => lock(ledger).begin_write(request.key).ok()?,
                 };
-                self.keys.write(request.key, &mut self.key);
                 self.content.write(request.key, pending.version, &mut self.value);
-                self.wire.encode_write(&self.key, &self.value, out);
                 self.record.counts.value_bytes_written += self.value.len() as u64;
             }
         }
         Some(pending)
     }
 
-    /// Appends the read of `pending`, whose tier may be known by now, to `out`.
+    /// Appends the read of `pending`, whose tier is known by now, to `out`.
     #[inline]
     pub(super) fn ask_read(&mut self, pending: &mut Pending, out: &mut Vec<u8>) {
-        if let Versions::Verified(ledger) = &self.versions {
-            pending.version = lock(ledger).floor(pending.request.key);
-        }
+        pending.version = self.floor(pending.request.key);
         self.keys.write(pending.request.key, &mut self.key);
         self.wire.encode_read(&self.key, out);
+    }
+
+    /// The lowest version that a read sent now may return.
+    #[inline]
+    fn floor(&self, key: u64) -> u32 {
+        match &self.versions {
+            Versions::Verified(ledger) => lock(ledger).floor(key),
+            _ => 0,
+        }
+    }
+
+    /// The key of the request prepared last.
+    pub(super) fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// The value of the write prepared last.
+    pub(super) fn value(&self) -> &[u8] {
+        &self.value
     }
 
     /// Accounts for an answer. A probe's answer puts the read that it was for into `carried`.

@@ -19,6 +19,7 @@ use super::connection::{Connection, Pending, RECEIVE_BYTES};
 use super::pacer::Pacer;
 use super::recorder::{SharedInterval, lock};
 use super::requester::Requester;
+use super::{Length, share};
 use crate::target::Endpoint;
 use crate::target::wire::{Question, Wire};
 
@@ -41,6 +42,17 @@ pub(super) struct Limits {
     pub(super) until_ns: u64,
     /// A connection without progress for so long fails the run.
     pub(super) timeout_ns: u64,
+}
+
+impl Limits {
+    /// Lane `lane`'s part, of `lanes`, of a phase of this length.
+    pub(super) fn new(length: Length, timeout_ms: u64, (lane, lanes): (usize, usize)) -> Self {
+        let (requests, until_ns) = match length {
+            Length::Requests(requests) => (share(requests, lane, lanes), u64::MAX),
+            Length::Seconds(seconds) => (u64::MAX, (seconds * 1e9) as u64),
+        };
+        Self { requests, until_ns, timeout_ns: timeout_ms * 1_000_000 }
+    }
 }
 
 /// What the threads of a phase have in common.

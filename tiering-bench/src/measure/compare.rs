@@ -17,14 +17,19 @@ use crate::driver::pacer::Arrivals;
 use crate::driver::recorder::Class;
 use crate::driver::{DriverConfig, Length, Pace};
 use crate::interrupt;
-use crate::target::contestants::{Contestant, EXTSTORE_FILE, Placement, Resources, Templates};
-use crate::target::control::Control;
+use crate::target::contestants::{
+    Contestant, EXTSTORE_FILE, MEMCACHED_LOADED, Placement, Resources, Templates,
+};
+use crate::target::control::{Control, ServerKind};
 use crate::target::counters::TierCounters;
 use crate::target::process::ServerProcess;
 use crate::target::wire::Wire;
 
 /// The load that precedes each round's measurement.
 const WARM_UP_S: f64 = 0.5;
+
+/// Where servers place values by themselves, they see so many seconds of the load before the first round.
+const PLACING_S: f64 = 8.0;
 
 /// A loaded server has settled if it has moved no item to SSD for so long.
 const SETTLED: Duration = Duration::from_secs(1);
@@ -247,13 +252,10 @@ fn settle(server: &ServerProcess, contestant: Contestant, placement: Placement) 
         return Ok(());
     }
     let mut control = Control::connect(&server.endpoint)?;
-    if placement == Placement::AllOnSsd && contestant == Contestant::Ours {
-        let reply = control.command(&["TIER", "DRAIN"])?;
-        if let Reply::Error(message) = reply {
-            bail!("TIER DRAIN: {}", String::from_utf8_lossy(&message));
-        }
-    }
     let kind = control.identify()?.kind;
+    if placement == Placement::AllOnSsd {
+        drain(&mut control, kind)?;
+    }
     let deadline = Instant::now() + SETTLE_TIMEOUT;
     let (mut last, mut since) = (None, Instant::now());
     while since.elapsed() < SETTLED && Instant::now() < deadline && !interrupt::is_requested() {
@@ -262,6 +264,20 @@ fn settle(server: &ServerProcess, contestant: Contestant, placement: Placement) 
             (last, since) = (items, Instant::now());
         }
         std::thread::sleep(SETTLED / 10);
+    }
+    if placement == Placement::AsTheServerLikes && contestant == Contestant::Memcached {
+        // A memcached that the user has set up without extstore refuses, and needs no telling.
+        control.line(MEMCACHED_LOADED)?;
+    }
+    Ok(())
+}
+
+/// Moves all values to SSD, where the server can be told to.
+fn drain(control: &mut Control, kind: ServerKind) -> Result<()> {
+    if kind == ServerKind::Thermocline
+        && let Reply::Error(message) = control.command(&["TIER", "DRAIN"])?
+    {
+        bail!("TIER DRAIN: {}", String::from_utf8_lossy(&message));
     }
     Ok(())
 }
@@ -276,18 +292,22 @@ fn run_rounds(
     let mut rounds: Vec<Vec<RunResult>> = loaded.iter().map(|_| Vec::new()).collect();
     for round in 1..=plan.rounds {
         for (Loaded { server, .. }, results) in std::iter::zip(loaded, &mut rounds) {
-            let file = server.dir.join(EXTSTORE_FILE);
-            let reads_ssd = scenario.placement() != Placement::AllInMemory;
-            let is_dropped = plan.page_cache == PageCache::Drop && server.endpoint.wire == Wire::Memcached;
-            let _dropper = (is_dropped && reads_ssd && file.exists())
-                .then(|| PageCacheDropper::start(&file))
-                .transpose()?;
+            if scenario.placement() == Placement::AllOnSsd {
+                let mut control = Control::connect(&server.endpoint)?;
+                let kind = control.identify()?.kind;
+                drain(&mut control, kind)?;
+            }
+            let _dropper = keep_out_of_page_cache(plan, scenario, server)?;
+            let is_first = round == 1 && scenario.placement() == Placement::AsTheServerLikes;
             let run_plan = RunPlan {
                 label: format!("{}, {} {round}/{}", server.name, scenario.name(), plan.rounds),
                 endpoint: server.endpoint,
-                workload: scenario.workload(&plan.sizes),
+                // Every round asks for other keys, the same of all servers: a value that one round has brought into
+                // DRAM is not hot in the next by design.
+                workload: scenario
+                    .workload(&DataSizes { seed: round_seed(plan, round), ..plan.sizes.clone() }),
                 driver: scenario.driver(),
-                warm_up: Some(Length::Seconds(WARM_UP_S)),
+                warm_up: Some(Length::Seconds(if is_first { PLACING_S } else { WARM_UP_S })),
                 length: Length::Seconds(plan.seconds),
                 versioning: Versioning::Rising,
                 pid: Some(server.pid()),
@@ -312,6 +332,25 @@ fn run_rounds(
         maxmemory_bytes,
         servers,
     })
+}
+
+/// The seed of a round's requests.
+fn round_seed(plan: &ComparePlan, round: usize) -> u64 {
+    plan.sizes.seed.wrapping_mul(1000).wrapping_add(round as u64)
+}
+
+/// Keeps memcached's file out of the page cache while the result lives, if the plan says so.
+fn keep_out_of_page_cache(
+    plan: &ComparePlan,
+    scenario: Scenario,
+    server: &ServerProcess,
+) -> Result<Option<PageCacheDropper>> {
+    let file = server.dir.join(EXTSTORE_FILE);
+    let is_wanted = plan.page_cache == PageCache::Drop
+        && scenario.placement() != Placement::AllInMemory
+        && server.endpoint.wire == Wire::Memcached
+        && file.exists();
+    is_wanted.then(|| PageCacheDropper::start(&file)).transpose()
 }
 
 impl Figures {

@@ -1,6 +1,7 @@
 //! Turns a load into results.
 //!
 //! * [`run`]: one measured run, with every counter before and after
+//! * [`in_process`]: the same for the engine in this process
 //! * [`latency`], [`timeline`]: distributions and courses as plain numbers
 //! * [`usage`]: CPU, memory and device reads of a process, from /proc
 //! * [`exact_lru`]: the hit ratio that the same requests would have had in an exact LRU cache
@@ -13,6 +14,7 @@ pub mod capacity;
 pub mod compare;
 pub mod environment;
 pub mod exact_lru;
+pub mod in_process;
 pub mod latency;
 pub mod page_cache;
 pub mod run;

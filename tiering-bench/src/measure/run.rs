@@ -59,6 +59,19 @@ pub enum Versioning {
     Verified(u32),
 }
 
+impl Versioning {
+    /// The versions of `keys` keys from here on.
+    pub(super) fn versions(self, keys: u64) -> Versions {
+        match self {
+            Self::Fixed(version) => Versions::Fixed(version),
+            Self::Rising => Versions::Rising,
+            Self::Verified(loaded) => {
+                Versions::Verified(Arc::new(Mutex::new(VersionLedger::new(keys, loaded))))
+            }
+        }
+    }
+}
+
 /// The capacity of the exact LRU that a hit ratio is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LruCapacity {
@@ -165,13 +178,7 @@ pub fn run(plan: &RunPlan, watcher: &dyn Watcher) -> Result<RunResult> {
     let mut control = Control::connect(&plan.endpoint)?;
     let server = control.identify()?;
     let pid = plan.pid.or_else(|| local_process(&plan.endpoint, &server));
-    let versions = match plan.versioning {
-        Versioning::Fixed(version) => Versions::Fixed(version),
-        Versioning::Rising => Versions::Rising,
-        Versioning::Verified(loaded) => {
-            Versions::Verified(Arc::new(Mutex::new(VersionLedger::new(plan.workload.keys, loaded))))
-        }
-    };
+    let versions = plan.versioning.versions(plan.workload.keys);
     let mut config = plan.driver.clone();
     if server.kind != ServerKind::Thermocline {
         // Nobody else can say where a value is.
@@ -213,14 +220,23 @@ pub fn run(plan: &RunPlan, watcher: &dyn Watcher) -> Result<RunResult> {
     };
     let hit_ratio =
         hit_ratio(&plan.workload, &lanes, items, &outcome.record, &after.tiers.since(&before.tiers));
-    Ok(result(plan, config, server, outcome, (before, after), hit_ratio, timeline.into_points()))
+    let described = Described { label: &plan.label, workload: &plan.workload, driver: config, server };
+    Ok(assemble(described, outcome, (before, after), hit_ratio, timeline.into_points()))
+}
+
+/// What was run, on what.
+pub(super) struct Described<'a> {
+    pub(super) label: &'a str,
+    pub(super) workload: &'a WorkloadSpec,
+    pub(super) driver: DriverConfig,
+    pub(super) server: ServerIdentity,
 }
 
 /// Everything that can be read beside the load, read once.
-struct Look {
-    tiers: TierCounters,
-    server: Option<Usage>,
-    client: Usage,
+pub(super) struct Look {
+    pub(super) tiers: TierCounters,
+    pub(super) server: Option<Usage>,
+    pub(super) client: Usage,
 }
 
 impl Look {
@@ -241,14 +257,14 @@ pub fn local_process(endpoint: &Endpoint, server: &ServerIdentity) -> Option<u32
     listening_process(&endpoint.address).or(server.pid)
 }
 
-fn tick(length: Length) -> Duration {
+pub(super) fn tick(length: Length) -> Duration {
     match length {
         Length::Requests(_) => TICK,
         Length::Seconds(seconds) => Duration::from_secs_f64(seconds / 10.0).clamp(SHORTEST_TICK, TICK),
     }
 }
 
-fn hit_ratio(
+pub(super) fn hit_ratio(
     spec: &WorkloadSpec,
     lanes: &[LaneLength],
     items: Option<u64>,
@@ -273,15 +289,15 @@ fn hit_ratio(
     }
 }
 
-fn result(
-    plan: &RunPlan,
-    driver: DriverConfig,
-    server: ServerIdentity,
+/// Puts a result together.
+pub(super) fn assemble(
+    described: Described<'_>,
     outcome: Outcome,
     (before, after): (Look, Look),
     hit_ratio: HitRatio,
     timeline: Vec<TimelinePoint>,
 ) -> RunResult {
+    let Described { label, workload, driver, server } = described;
     let Outcome { elapsed_s, record } = outcome;
     let answered = record.counts.answered;
     let cpu = |before: &Usage, after: &Usage| CpuPerRequest::between(before, after, answered, elapsed_s);
@@ -294,8 +310,8 @@ fn result(
         .collect();
     let is_open = matches!(driver.pace, Pace::Open { .. });
     RunResult {
-        label: plan.label.clone(),
-        workload: plan.workload.clone(),
+        label: label.to_owned(),
+        workload: workload.clone(),
         driver,
         elapsed_s,
         requests_per_s: answered as f64 / elapsed_s.max(1e-9),

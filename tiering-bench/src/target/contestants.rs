@@ -138,18 +138,29 @@ impl Templates {
 ///   so that a load is not held up; with the defaults items are dropped at a fraction of the rate.
 /// * `slab_automove=2`: memory follows the load at once instead of over minutes.
 /// * `ext_item_size=64`: values from 64 bytes on may go to SSD (the default is 512).
-/// * `ext_item_age=0`, where all values shall be on SSD: nothing is too recent to be written. Elsewhere only what does
-///   not fit DRAM is.
+/// * `ext_item_age=0`, while it is loaded with more than fits DRAM: nothing is too recent to be written. Without it
+///   items are dropped by the thousand, at any setting of the others. [`MEMCACHED_LOADED`] ends it where the server
+///   shall place values by itself.
+/// * `ext_recache_rate=1`, there: a value read from SSD goes back to DRAM if it was read before (the default takes one
+///   in 2000 such reads, which keeps hot values on SSD for minutes).
 fn memcached_template(ext_threads: usize, placement: Placement) -> String {
     // memcached refuses to run as root unless it is told to.
     let user = if getuid().is_root() { " -u root" } else { "" };
-    let age = if placement == Placement::AllOnSsd { ",ext_item_age=0" } else { "" };
+    let placing = match placement {
+        Placement::AllInMemory => "",
+        Placement::AllOnSsd => ",ext_item_age=0",
+        Placement::AsTheServerLikes => ",ext_item_age=0,ext_recache_rate=1",
+    };
     format!(
         "memcached -l 127.0.0.1 -p {{port}} -U 0{user} -m {{maxmemory_mb}} -t {{threads}} -c 4096 \
          -o ext_path={{dir}}/extstore:{{tier_capacity_mb}}M,ext_threads={ext_threads},ext_wbuf_size=16,\
-         ext_max_sleep=1000,slab_automove=2,ext_item_size=64{age}"
+         ext_max_sleep=1000,slab_automove=2,ext_item_size=64{placing}"
     )
 }
+
+/// What a memcached that was loaded with `ext_item_age=0` is told afterwards: from here on only what does not fit DRAM
+/// goes to SSD.
+pub const MEMCACHED_LOADED: &str = "extstore item_age 4294967295";
 
 /// The file below a memcached's folder that the usual command makes extstore read.
 pub const EXTSTORE_FILE: &str = "extstore";
@@ -159,13 +170,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memcached_keeps_values_in_dram_unless_the_scenario_wants_them_on_ssd() {
+    fn memcached_keeps_values_in_dram_where_they_all_fit() {
         let resources =
             Resources { maxmemory_bytes: 64 << 20, tier_capacity_bytes: 1 << 30, threads: 2, cpus: None };
         let templates = Templates { ext_threads: 8, ..Templates::default() };
         let template = |placement| templates.command(Contestant::Memcached, placement, &resources).template;
         assert!(template(Placement::AllOnSsd).contains("ext_item_age=0"));
-        assert!(!template(Placement::AsTheServerLikes).contains("ext_item_age"));
+        assert!(!template(Placement::AllInMemory).contains("ext_item_age"));
+        assert!(template(Placement::AsTheServerLikes).contains("ext_recache_rate=1"));
         assert!(template(Placement::AllOnSsd).contains("ext_threads=8"));
     }
 

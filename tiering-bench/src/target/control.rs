@@ -119,19 +119,43 @@ impl Control {
         Ok(text.lines().filter_map(|line| line.split_once(':')).map(owned).collect())
     }
 
+    /// Sends one line in memcached's text protocol and returns the one line of its reply.
+    ///
+    /// # Errors
+    ///
+    /// If the connection fails.
+    ///
+    /// # Panics
+    ///
+    /// If the server does not speak that protocol.
+    pub fn line(&mut self, line: &str) -> Result<String> {
+        assert_eq!(self.wire, Wire::Memcached, "'{line}' is memcached's");
+        self.socket.write_all(format!("{line}\r\n").as_bytes())?;
+        loop {
+            if let Some(reply) = self.take_line() {
+                return Ok(reply);
+            }
+            self.receive().with_context(|| format!("no reply to {line}"))?;
+        }
+    }
+
+    /// The first whole line of what was received.
+    fn take_line(&mut self) -> Option<String> {
+        let end = self.input.windows(2).position(|pair| pair == b"\r\n")?;
+        let line: Vec<u8> = self.input.drain(..end + 2).take(end).collect();
+        Some(String::from_utf8_lossy(&line).into_owned())
+    }
+
     /// memcached's `stats`, or `stats <what>`.
     ///
     /// # Errors
     ///
     /// If the connection fails or the reply is no list of STAT lines.
     pub fn stats(&mut self, what: &str) -> Result<BTreeMap<String, String>> {
-        self.socket.write_all(format!("stats {what}").trim_end().as_bytes())?;
-        self.socket.write_all(b"\r\n")?;
+        self.socket.write_all(format!("{}\r\n", format!("stats {what}").trim_end()).as_bytes())?;
         let mut stats = BTreeMap::new();
         loop {
-            while let Some(end) = self.input.windows(2).position(|pair| pair == b"\r\n") {
-                let line: Vec<u8> = self.input.drain(..end + 2).take(end).collect();
-                let line = String::from_utf8_lossy(&line).into_owned();
+            while let Some(line) = self.take_line() {
                 match line.strip_prefix("STAT ") {
                     Some(stat) => stats.extend(stat.split_once(' ').map(owned)),
                     None if line == "END" => return Ok(stats),

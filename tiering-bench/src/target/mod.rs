@@ -4,11 +4,13 @@
 //! * [`resp`], [`memcached`]: the two protocols
 //! * [`control`]: a blocking connection for everything that is not measured: INFO, stats, TIER DRAIN
 //! * [`counters`]: what a server counts of its tiers, under one set of names
+//! * [`engine`]: the engine, without a server around it
 //! * [`process`]: servers that this tool starts and stops; [`contestants`]: which ones, and how set up
 
 pub mod contestants;
 pub mod control;
 pub mod counters;
+pub mod engine;
 pub mod memcached;
 pub mod process;
 pub mod resp;

@@ -2,5 +2,6 @@
 
 mod compare;
 mod driver;
+mod engine;
 mod report;
 mod support;

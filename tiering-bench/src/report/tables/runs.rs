@@ -114,7 +114,7 @@ fn latency(runs: &[RunResult]) -> Table {
             row(&run.label, "sent late by", lag);
         }
     }
-    if probed {
+    if runs.iter().any(|run| run.driver.probe_share > 0.0) && probed {
         table.note(
             "reads from memory and from ssd are a sample: the server was asked where the value is right before the read",
         );
@@ -135,8 +135,8 @@ fn tiers(runs: &[RunResult]) -> Option<Table> {
             "misses",
             "items memory",
             "items ssd",
-            "ssd bytes/read",
-            "device bytes/read",
+            "bytes per ssd read",
+            "device bytes per ssd read",
             "ssd p50",
             "ssd p99",
             "added p50",
@@ -146,9 +146,9 @@ fn tiers(runs: &[RunResult]) -> Option<Table> {
     );
     for run in runs {
         let tiers = &run.tiers;
-        let reads = (tiers.hits_memory + tiers.hits_ssd) as f64;
+        let ssd_reads = tiers.hits_ssd as f64;
         let per_read = |bytes: Option<u64>| {
-            optional(bytes.filter(|_| reads > 0.0), |bytes| format!("{:.0}", bytes as f64 / reads))
+            optional(bytes.filter(|_| ssd_reads > 0.0), |bytes| format!("{:.0}", bytes as f64 / ssd_reads))
         };
         let (ssd, added) = (tiers.ssd_latency, tiers.added_latency);
         table.row([
