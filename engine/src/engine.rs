@@ -413,6 +413,10 @@ impl Engine {
 
     // ---- for the rest of the crate
 
+    pub(crate) fn try_lock_shard(&self, number: usize) -> Option<MutexGuard<'_, Shard>> {
+        self.shards[number].try_lock()
+    }
+
     pub(crate) fn lock_shard(&self, number: usize) -> MutexGuard<'_, Shard> {
         self.shards[number].lock()
     }

@@ -17,6 +17,7 @@ mod shard;
 mod tier;
 mod time;
 pub mod value;
+mod warming;
 
 pub use admission::{Admission, Room};
 pub use background::Background;
@@ -33,3 +34,4 @@ pub use tier::requests::Outcome;
 pub use tier::ssd::reader::{Fetch, FetchError, Reader};
 pub use tier::ssd::{compression, record, record_iter, segment_header};
 pub use time::UnixMillis;
+pub use warming::{WARMED_KEYS_MAX, Warming};

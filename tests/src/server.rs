@@ -280,16 +280,30 @@ impl Server {
 }
 
 impl Drop for Server {
+    /// # Panics
+    ///
+    /// If ours logged an error: no test is meant to provoke one, so it is a failure that replies did not show.
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            let log = self.log();
-            let lines: Vec<&str> = log.lines().collect();
-            let tail = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
-            eprintln!("--- the end of {:?}'s log ---\n{tail}\n---", self.product);
-        }
         // It may have ended already; there is nothing to do about any other error.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        if std::thread::panicking() {
+            let tail = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
+            eprintln!("--- the end of {:?}'s log ---\n{tail}\n---", self.product);
+            return;
+        }
+        let errors: Vec<&str> = lines
+            .into_iter()
+            .filter(|line| line.contains(" ERROR ") || line.contains("panicked at"))
+            .collect();
+        assert!(
+            self.product == Product::Redis || errors.is_empty(),
+            "the server logged {} errors, the first ones:\n{}",
+            errors.len(),
+            errors[..errors.len().min(LOG_LINES)].join("\n")
+        );
     }
 }
 

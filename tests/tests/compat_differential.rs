@@ -25,7 +25,10 @@ fn check(default_seed: u64) {
             assert!(summary.errors < summary.commands / 2, "{summary:?}");
             assert!(summary.demoted > 0 || Product::subject() == Product::Redis, "{summary:?}");
         }
-        Err(difference) => panic!("{difference}"),
+        Err(differences) => {
+            let report: Vec<String> = differences.iter().map(ToString::to_string).collect();
+            panic!("{} differences\n\n{}", report.len(), report.join("\n"));
+        }
     }
 }
 

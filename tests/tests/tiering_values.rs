@@ -61,14 +61,18 @@ fn compressible_values_of_every_length_come_back() {
 }
 
 #[test]
-fn a_huge_value_comes_back() {
+fn huge_values_come_back() {
     let (_server, mut connection) = start();
-    for (number, texture) in [Texture::Incompressible, Texture::Compressible].into_iter().enumerate() {
-        let value = payload(number as u64, 50 * 1024 * 1024 + 13, texture);
-        connection.call(&[&b"SET"[..], b"huge", &value]);
-        assert_eq!(connection.integer("TIER DEMOTE huge"), 1, "{texture:?}");
-        assert_eq!(connection.integer("STRLEN huge"), value.len() as i64);
-        assert!(connection.line("GET huge") == Reply::Bulk(value), "{texture:?}");
+    for texture in [Texture::Incompressible, Texture::Compressible] {
+        for length in [3 * 1024 * 1024 + 13, 50 * 1024 * 1024 + 13] {
+            let value = payload(length as u64, length, texture);
+            connection.call(&[&b"SET"[..], b"huge", &value]);
+            // A value longer than a segment of the log stays in DRAM, and works there.
+            let moved = connection.integer("TIER DEMOTE huge");
+            assert!(moved == 1 || length > 8 * 1024 * 1024, "{texture:?}, {length} bytes");
+            assert_eq!(connection.integer("STRLEN huge"), length as i64);
+            assert!(connection.line("GET huge") == Reply::Bulk(value), "{texture:?}, {length} bytes");
+        }
     }
 }
 

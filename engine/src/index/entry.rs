@@ -227,6 +227,12 @@ impl Entries {
         self.release(handle);
     }
 
+    /// Where the entry begins.
+    #[inline]
+    pub(crate) fn start(&self, handle: Handle) -> &u64 {
+        &self.pages[handle.page()].words[handle.word()]
+    }
+
     #[inline]
     pub(crate) fn head(&self, handle: Handle) -> Head {
         let words = self.words(handle, 2);

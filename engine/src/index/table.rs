@@ -53,7 +53,7 @@ impl TableHash {
 
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
-struct Bucket {
+pub(crate) struct Bucket {
     /// Twelve tags, the count and the reach of displaced entries, two unused bytes.
     tags: [u8; 16],
     /// Zero is a free slot.
@@ -187,6 +187,21 @@ impl Table {
         let segment = &self.segments[number as usize];
         let (at, slot) = segment.find(hash, &mut is_it)?;
         Handle::from_bits(segment.buckets[at].handles[slot])
+    }
+
+    /// The bucket that a look-up of this hash begins with.
+    #[inline]
+    pub(crate) fn home_bucket(&self, hash: TableHash) -> Option<&Bucket> {
+        let number = *self.directory.get(hash.segment_slot(self.depth))?;
+        Some(&self.segments[number as usize].buckets[hash.bucket()])
+    }
+
+    /// An entry that is likely, but not certain, to be the one with this hash.
+    #[inline]
+    pub(crate) fn candidate(&self, hash: TableHash) -> Option<Handle> {
+        let bucket = self.home_bucket(hash)?;
+        let matches = bucket.matches(hash.tag());
+        if matches == 0 { None } else { Handle::from_bits(bucket.handles[matches.trailing_zeros() as usize]) }
     }
 
     /// Adds an entry that is not in the table. `hash_of` tells any entry's hash, for splitting.

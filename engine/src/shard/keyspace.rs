@@ -14,7 +14,7 @@ use crate::access::Touch;
 use crate::hash::KeyHasher;
 use crate::index::Location;
 use crate::index::entry::{Entries, Handle, Head, Place};
-use crate::index::table::{BUCKETS_PER_SEGMENT, Table, TableHash};
+use crate::index::table::{BUCKETS_PER_SEGMENT, Bucket, Table, TableHash};
 use crate::tier::ledger::Ledger;
 use crate::tier::lru::{Resident, Residents, SsdCopy};
 use crate::time::UnixMillis;
@@ -147,6 +147,30 @@ impl Keyspace {
     #[inline]
     pub(crate) fn find(&self, hash: TableHash, key: &[u8]) -> Option<Handle> {
         self.table.find(hash, |handle| self.entries.key(handle) == key)
+    }
+
+    /// The bucket that a look-up begins with.
+    #[inline]
+    pub(crate) fn home_bucket(&self, hash: TableHash) -> Option<&Bucket> {
+        self.table.home_bucket(hash)
+    }
+
+    /// An entry that is likely, but not certain, to be the one with this hash.
+    #[inline]
+    pub(crate) fn candidate(&self, hash: TableHash) -> Option<Handle> {
+        self.table.candidate(hash)
+    }
+
+    /// Where an entry begins.
+    #[inline]
+    pub(crate) fn entry_start(&self, handle: Handle) -> &u64 {
+        self.entries.start(handle)
+    }
+
+    /// The resident of this number, if there is one.
+    #[inline]
+    pub(crate) fn resident_slot(&self, number: u32) -> Option<&Resident> {
+        self.residents.slot(number)
     }
 
     #[inline]

@@ -131,6 +131,13 @@ impl Value {
         }
     }
 
+    /// The memory on the heap that reading the value touches first.
+    pub(crate) fn heap_start(&self) -> Option<&[u8]> {
+        match self {
+            Self::String(string) => string.heap_start(),
+        }
+    }
+
     /// The string, where this is one.
     pub fn as_string(&self) -> Option<&StringValue> {
         match self {

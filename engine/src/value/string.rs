@@ -34,6 +34,14 @@ impl StringValue {
         }
     }
 
+    /// The bytes, where they are on the heap.
+    pub(crate) fn heap_start(&self) -> Option<&[u8]> {
+        match &self.0 {
+            Form::Int(_) | Form::Inline { .. } => None,
+            Form::Embedded(bytes) | Form::Raw(bytes) => Some(bytes),
+        }
+    }
+
     /// An integer.
     pub fn integer(integer: i64) -> Self {
         Self(Form::Int(integer))

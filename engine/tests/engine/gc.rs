@@ -57,7 +57,10 @@ fn overwrite(next: impl Fn(&mut Random, u64, u64) -> u64) -> (World, f64) {
         assert_eq!(world.get(0, &key.to_le_bytes()).unwrap(), Some(expected));
     }
     world.engine.verify();
-    let write_amplification = world.engine.metrics().write_amplification;
+    let metrics = world.engine.metrics();
+    assert_eq!(metrics.checksum_errors, 0, "gc reads no further than the segment was written");
+    assert_eq!(metrics.segments_failed, 0);
+    let write_amplification = metrics.write_amplification;
     (world, write_amplification)
 }
 

@@ -235,7 +235,8 @@ impl NameKey {
     #[inline]
     fn hash(self) -> usize {
         // Multipliers with well mixed bits (those of splitmix64); the high half is the best mixed one.
-        let mixed = self.low.wrapping_mul(0xbf58_476d_1ce4_e5b9) ^ self.high.wrapping_mul(0x94d0_49bb_1331_11eb);
+        let mixed =
+            self.low.wrapping_mul(0xbf58_476d_1ce4_e5b9) ^ self.high.wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize
     }
 }

@@ -207,12 +207,8 @@ impl Config {
 
     /// `maxmemory-policy`.
     pub fn eviction_policy(&self) -> EvictionPolicy {
-        EvictionPolicy::ALL[number!(self, "maxmemory-policy") as usize]
-    }
-
-    /// `lazyfree-lazy-user-flush`.
-    pub fn lazy_user_flush(&self) -> bool {
-        number!(self, "lazyfree-lazy-user-flush") != 0
+        let name = self.show(const { position_of("maxmemory-policy") });
+        EvictionPolicy::from_name(&name).expect("every choice is a policy")
     }
 
     /// What the engine is to be told with `set_settings`.

@@ -16,6 +16,10 @@ use crate::session::Session;
 /// reads then waits for itself.
 const OUTPUT_BYTES_MAX: usize = 256 * 1024;
 
+/// How many requests, and bytes of them, are looked through to warm the caches for them.
+const WARMED_REQUESTS_MAX: usize = 16;
+const WARMED_INPUT_BYTES_MAX: usize = 16 * 1024;
+
 /// What a thread keeps for its batches.
 #[derive(Default)]
 pub(crate) struct Scratch {
@@ -90,6 +94,7 @@ impl<'a> Batch<'a> {
     /// Runs requests until there are no more or something has to be waited for.
     pub(super) fn run(&mut self, input: &mut Input, arguments: &mut ArgumentRanges) -> Stop {
         let mut limits = limits(self.server, self.session);
+        let mut warmed_requests = 0;
         loop {
             let outcome = match input.next(&limits, arguments) {
                 Next::Request(arguments) => self.execute(arguments),
@@ -113,7 +118,35 @@ impl<'a> Batch<'a> {
                 return Stop::OutputFull;
             }
             limits.unauthenticated &= !self.session.is_authenticated;
+            // Not before the first: a request that comes alone has nothing to share a wait with.
+            warmed_requests = match warmed_requests {
+                0 | 1 => self.warm_up(input, &limits, arguments),
+                left => left - 1,
+            };
         }
+    }
+
+    /// Asks for the memory that the next requests will touch; returns behind how many of them it looked.
+    #[inline]
+    fn warm_up(&self, input: &Input, limits: &Limits, scratch: &mut ArgumentRanges) -> usize {
+        let engine = &self.server.engine;
+        if !input.has_more() || !engine.is_worth_warming() {
+            return 0;
+        }
+        let mut warming = engine.warming(self.session.database);
+        let mut requests = 0;
+        input.look_ahead(limits, WARMED_INPUT_BYTES_MAX, scratch, |arguments| {
+            requests += 1;
+            let entry = self.server.commands.find(arguments.get(0));
+            if let Some(position) = entry.and_then(|entry| entry.single_key)
+                && position < arguments.len()
+            {
+                warming.add(arguments.get(position));
+            }
+            requests < WARMED_REQUESTS_MAX && !warming.is_full()
+        });
+        warming.finish();
+        requests
     }
 
     /// Nanoseconds since the last lap; a new one begins. The time it takes to parse a request is part of it.

@@ -3,7 +3,7 @@
 //! [`Batch::execute`] is for what clients send; [`Batch::call`], without the checks, is also what a transaction or a
 //! script runs its commands with.
 
-use thermocline_engine::{Admission, UnixMillis};
+use thermocline_engine::{Admission, Engine, UnixMillis};
 use thermocline_protocol::{Arguments, ReplyEncoder};
 
 use super::batch::Batch;
@@ -15,6 +15,9 @@ use crate::session::ReplyMode;
 
 /// One in 256 reads of values in DRAM is noted in the histogram that TIER LATENCY shows.
 const DRAM_SAMPLE_MASK: u64 = 0xff;
+
+/// A command with this many keys asks for all their memory at once before it runs.
+const WARM_FROM_KEYS: usize = 4;
 
 /// What became of a request.
 #[derive(Debug, PartialEq, Eq)]
@@ -81,7 +84,13 @@ impl<'a> Batch<'a> {
                 let (engine, database, now) = (&self.server.engine, self.session.database, self.now);
                 let mut keys = match entry.single_key {
                     Some(position) => engine.lock_key(database, arguments.get(position), now, self.fetched),
-                    None => engine.lock_keys(database, keys(entry.command, arguments), now, self.fetched),
+                    None => {
+                        let keys = keys(entry.command, arguments);
+                        if keys.len() >= WARM_FROM_KEYS && engine.is_worth_warming() {
+                            warm_up(engine, database, keys.clone());
+                        }
+                        engine.lock_keys(database, keys, now, self.fetched)
+                    }
                 };
                 if self.session.no_touch {
                     keys.stop_touching();
@@ -196,4 +205,17 @@ impl<'a> Batch<'a> {
             self.output.truncate(start);
         }
     }
+}
+
+/// Asks for the memory that a command's look-ups will touch.
+#[cold]
+fn warm_up<'k>(engine: &Engine, database: usize, keys: impl Iterator<Item = &'k [u8]>) {
+    let mut warming = engine.warming(database);
+    for key in keys {
+        if warming.is_full() {
+            std::mem::replace(&mut warming, engine.warming(database)).finish();
+        }
+        warming.add(key);
+    }
+    warming.finish();
 }

@@ -171,6 +171,12 @@ impl Input {
         }
     }
 
+    /// Whether bytes follow the request that was consumed last.
+    #[inline]
+    pub(super) fn has_more(&self) -> bool {
+        self.received.as_ref().is_some_and(|received| received.len() > self.at) || self.kept.is_some()
+    }
+
     /// Calls `visit` with the first whole requests of the input, as many as lie within its first `bytes_max` bytes,
     /// until it returns false. Consumes nothing.
     pub(super) fn look_ahead(

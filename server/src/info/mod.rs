@@ -10,6 +10,8 @@
 
 pub mod endpoint;
 mod prometheus;
+#[cfg(test)]
+mod reference;
 mod sections;
 mod tiering;
 

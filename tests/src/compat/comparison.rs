@@ -36,7 +36,8 @@ fn rule_for(request: &Request) -> Rule {
         "SCAN" | "RANDOMKEY" | "TIME" => Rule::Kind,
         // Payloads end in a version and a checksum, and compress as they like: they are compared by what they restore to.
         "DUMP" => Rule::Kind,
-        "OBJECT" if matches!(request.upper(1).as_str(), "IDLETIME" | "FREQ") => Rule::Kind,
+        // Whether a small integer is shared between keys is nobody's business but the server's.
+        "OBJECT" if matches!(request.upper(1).as_str(), "IDLETIME" | "FREQ" | "REFCOUNT") => Rule::Kind,
         // Redis lists settings in the order of a hash table with a random seed.
         "CONFIG" if request.upper(1) == "GET" => Rule::AnyFieldOrder,
         "HELLO" => Rule::Greeting,

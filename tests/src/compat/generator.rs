@@ -98,7 +98,8 @@ fn request(rng: &mut StdRng) -> Request {
         70..=92 => keyspace::request(rng),
         _ => connection::request(rng),
     };
-    if rng.random_ratio(1, 40) {
+    // 7.0 sets the name of a HELLO that it then refuses, 7.2 does not: that would show much later, in CLIENT GETNAME.
+    if rng.random_ratio(1, 40) && request.name() != "HELLO" {
         corrupt(rng, &mut request);
     }
     if rng.random_ratio(1, 10) {

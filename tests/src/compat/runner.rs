@@ -1,4 +1,7 @@
-//! Executes a stream of steps on both servers and stops at the first difference.
+//! Executes a stream of steps on both servers and reports where they differ.
+//!
+//! Two errors with different texts leave both servers in the same state, so the run goes on and collects a few more; any
+//! other difference ends it.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
@@ -21,6 +24,9 @@ const SHOWN_HISTORY: usize = 25;
 /// How many calls one iteration of SCAN may take: the key space is tiny.
 const MAX_SCAN_CALLS: usize = 1_000;
 
+/// How many differences between error texts one run collects.
+const MAX_DIFFERENCES: usize = 20;
+
 /// What a run did, to see that it did something.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Summary {
@@ -32,7 +38,7 @@ pub struct Summary {
     pub errors: u64,
 }
 
-/// The first reply that was not the same.
+/// A reply that was not the same.
 #[derive(Debug)]
 pub struct Difference {
     seed: u64,
@@ -61,17 +67,14 @@ impl fmt::Display for Difference {
 ///
 /// # Errors
 ///
-/// The first difference.
-pub fn run(seed: u64, commands: u64) -> Result<Summary, Box<Difference>> {
+/// The differences, at least one.
+pub fn run(seed: u64, commands: u64) -> Result<Summary, Vec<Difference>> {
     let pair = Pair::start();
     let mut runner = Runner::new(&pair, seed);
-    runner.greet()?;
-    let mut generator = Generator::new(seed);
-    while runner.summary.commands < commands {
-        runner.execute(generator.step())?;
+    if let Err(last) = runner.run_all(commands) {
+        runner.differences.push(*last);
     }
-    runner.compare_everything()?;
-    Ok(runner.summary)
+    if runner.differences.is_empty() { Ok(runner.summary) } else { Err(runner.differences) }
 }
 
 struct Runner {
@@ -80,6 +83,8 @@ struct Runner {
     demoter: Option<Demoter>,
     history: VecDeque<(u64, usize, Request)>,
     summary: Summary,
+    /// Differences that did not end the run.
+    differences: Vec<Difference>,
 }
 
 impl Runner {
@@ -90,7 +95,17 @@ impl Runner {
             demoter: pair.demoter(),
             history: VecDeque::new(),
             summary: Summary::default(),
+            differences: Vec::new(),
         }
+    }
+
+    fn run_all(&mut self, commands: u64) -> Result<(), Box<Difference>> {
+        self.greet()?;
+        let mut generator = Generator::new(self.seed);
+        while self.summary.commands < commands && self.differences.len() < MAX_DIFFERENCES {
+            self.execute(generator.step())?;
+        }
+        self.compare_everything()
     }
 
     /// Half of the clients start in RESP3.
@@ -126,7 +141,14 @@ impl Runner {
         for (request, (reference, subject)) in requests.iter().zip(&replies) {
             self.summary.commands += 1;
             self.summary.errors += u64::from(reference[0] == b'-');
-            compare(request, reference, subject).map_err(|what| self.difference(client, request, what))?;
+            if let Err(what) = compare(request, reference, subject) {
+                let difference = self.difference(client, request, what);
+                let are_both_errors = reference[0] == b'-' && subject[0] == b'-';
+                if !are_both_errors {
+                    return Err(difference);
+                }
+                self.differences.push(*difference);
+            }
             self.remember(client, request);
         }
         Ok(replies.iter().map(|(reference, subject)| (decode(reference), decode(subject))).collect())

@@ -38,6 +38,8 @@ const FIRST_TOKEN: u64 = 1 << 63;
 /// The segment being collected.
 struct Victim {
     segment: u32,
+    /// How far the segment was written.
+    end_bytes: u64,
     /// Where in the segment the next record is looked for.
     offset_bytes: u64,
     chunk: Chunk,
@@ -146,6 +148,7 @@ fn choose(work: &mut Work) -> Option<Victim> {
             work.collector.is_stuck = false;
             Some(Victim {
                 segment,
+                end_bytes: work.segments.written_bytes(segment),
                 offset_bytes: SEGMENT_HEADER_BYTES as u64,
                 chunk: Chunk::None { wanted_bytes: READ_BYTES },
                 relocations: 0,
@@ -213,7 +216,7 @@ fn start_read(work: &mut Work, victim: &mut Victim, wanted_bytes: usize) -> bool
     let block_bytes = layout.block_bytes as u64;
     let start_bytes = victim.offset_bytes / block_bytes * block_bytes;
     let wanted = (victim.offset_bytes - start_bytes) + wanted_bytes.max(READ_BYTES) as u64;
-    let length = wanted.next_multiple_of(block_bytes).min(layout.segment_bytes - start_bytes) as usize;
+    let length = wanted.next_multiple_of(block_bytes).min(victim.end_bytes - start_bytes) as usize;
     if length == 0 {
         victim.is_read = true;
         return true;
@@ -246,10 +249,9 @@ enum Copied {
 }
 
 fn copy_survivors(work: &mut Work, victim: &mut Victim, start_bytes: u64, buffer: &AlignedBuffer) -> Copied {
-    let segment_bytes = work.engine.layout().segment_bytes;
     let skip = (victim.offset_bytes - start_bytes) as usize;
     let salt = work.engine.ledger().salt(victim.segment);
-    let region_bytes = (segment_bytes - victim.offset_bytes) as usize;
+    let region_bytes = (victim.end_bytes - victim.offset_bytes) as usize;
     let chunk = &buffer[skip..];
     let first_bytes = victim.offset_bytes;
     let mut records = RecordIter::new(chunk, region_bytes, salt);

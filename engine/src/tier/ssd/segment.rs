@@ -80,6 +80,8 @@ impl Layout {
 /// The states of all segments.
 pub(crate) struct Segments {
     states: Vec<State>,
+    /// How far each sealed segment was written; what lies behind is of an earlier life.
+    written_bytes: Vec<u64>,
     /// Free ones; the one freed last is used first.
     free: Vec<u32>,
     /// Collected ones that a reader still pins.
@@ -90,6 +92,7 @@ impl Segments {
     pub(crate) fn new(count: u32) -> Self {
         Self {
             states: vec![State::Free; count as usize],
+            written_bytes: vec![0; count as usize],
             free: (0..count).rev().collect(),
             draining: Vec::new(),
         }
@@ -118,8 +121,14 @@ impl Segments {
         Some(segment)
     }
 
-    pub(crate) fn seal(&mut self, segment: u32) {
+    pub(crate) fn seal(&mut self, segment: u32, written_bytes: u64) {
         self.change(segment, State::Open, State::Sealed);
+        self.written_bytes[segment as usize] = written_bytes;
+    }
+
+    /// Where the records of a sealed segment end: at a block's end.
+    pub(crate) fn written_bytes(&self, segment: u32) -> u64 {
+        self.written_bytes[segment as usize]
     }
 
     pub(crate) fn start_collecting(&mut self, segment: u32) {

@@ -299,7 +299,7 @@ impl<N> Writer<N> {
         if self.failed.contains(&open.segment) {
             segments.fail(open.segment);
         } else {
-            segments.seal(open.segment);
+            segments.seal(open.segment, open.chunk_start);
         }
         self.recycle(open.chunk);
     }

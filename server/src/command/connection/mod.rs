@@ -9,6 +9,8 @@ mod authentication;
 mod basics;
 mod client;
 mod client_list;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use authentication::REDIS_VERSION;
 pub(crate) use basics::NO_SUCH_DATABASE;

@@ -1,6 +1,6 @@
 //! CONFIG: read and change settings, write them into the configuration file, start counting anew.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use thermocline_protocol::Arguments;
 
@@ -8,7 +8,7 @@ use super::{HELP, OPERATOR, SERVER};
 use crate::command::generic::glob::{self, Case};
 use crate::command::help::{Entry, reply_help};
 use crate::command::{Command, Context, Failure, Flags, Handler};
-use crate::config::OPTIONS;
+use crate::config::{OPTIONS, find};
 
 pub(super) const CONFIG: Command = Command {
     name: "config",
@@ -71,13 +71,20 @@ const ENTRIES: &[Entry] = &[
 ];
 
 fn get(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
-    // Older names are shown only to those who ask for them, as pattern or by name; each option counts once by name.
-    let mut matches = BTreeSet::new();
+    // By the name to be shown: a name that is no pattern comes back as it was written, and older names are names.
+    let mut matches = BTreeMap::new();
     for pattern in arguments.iter().skip(2) {
+        if !pattern.iter().any(|byte| b"[*?".contains(byte)) {
+            let name = String::from_utf8_lossy(pattern);
+            if let Some(at) = find(&name) {
+                matches.insert(name, at);
+            }
+            continue;
+        }
         for (at, row) in OPTIONS.iter().enumerate() {
             for name in [Some(row.name), row.alias].into_iter().flatten() {
                 if glob::matches(pattern, name.as_bytes(), Case::Insensitive) {
-                    matches.insert((name, at));
+                    matches.insert(name.into(), at);
                 }
             }
         }

@@ -85,16 +85,21 @@ pub(super) fn reply_info(reply: &mut ReplyEncoder<'_>, table: &CommandTable, ent
     reply.set(categories.len());
     categories.iter().for_each(|category| reply.simple(&format!("@{category}")));
     // Tips are for proxies in front of a cluster.
-    reply.array(0);
+    reply.set(0);
     reply_key_specification(reply, command);
     let subcommands = table.subcommands(entry);
-    reply.array(subcommands.len());
+    // Redis says "an empty set" of a command without subcommands, and "an array" of one with some.
+    if subcommands.is_empty() {
+        reply.set(0)
+    } else {
+        reply.array(subcommands.len())
+    }
     subcommands.iter().for_each(|subcommand| reply_info(reply, table, subcommand));
 }
 
 fn reply_key_specification(reply: &mut ReplyEncoder<'_>, command: &Command) {
     let (begin, kind, fields) = match command.keys {
-        KeyPositions::None => return reply.array(0),
+        KeyPositions::None => return reply.set(0),
         KeyPositions::Range { first, last, step } => {
             // Counted from the first key, unless from the end.
             let last = if last < 0 { i64::from(last) } else { i64::from(last) - first as i64 };
@@ -104,7 +109,7 @@ fn reply_key_specification(reply: &mut ReplyEncoder<'_>, command: &Command) {
             (count, "keynum", [("keynumidx", 0), ("firstkey", 1), ("keystep", 1)])
         }
     };
-    reply.array(1);
+    reply.set(1);
     reply.map(3);
     reply.bulk(b"flags");
     let flags = key_flags(command);

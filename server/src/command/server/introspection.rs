@@ -139,7 +139,7 @@ fn list(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failu
             (0..table.len()).map(|id| table.entry(id)).filter(|e| matches(e)).map(|e| &*e.full_name).collect()
         }
     };
-    context.reply.set(names.len());
+    context.reply.array(names.len());
     names.iter().for_each(|name| context.reply.bulk(name.as_bytes()));
     Ok(())
 }
@@ -154,7 +154,7 @@ fn info(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failu
     for name in arguments.iter().skip(2) {
         match table.find_full_name(name) {
             Some(entry) => reply_info(&mut context.reply, table, entry),
-            None => context.reply.null_array(),
+            None => context.reply.null(),
         }
     }
     Ok(())

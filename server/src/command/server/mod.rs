@@ -19,6 +19,8 @@ pub mod latency_monitor;
 mod memory;
 mod process;
 pub mod slowlog;
+#[cfg(test)]
+mod tests;
 mod unavailable;
 
 pub(crate) use memory::Allocator;
@@ -71,4 +73,7 @@ pub const COMMANDS: &[Command] = &[
     unavailable::SYNC,
     unavailable::PSYNC,
     unavailable::MODULE,
+    unavailable::CLUSTER,
+    unavailable::READONLY,
+    unavailable::READWRITE,
 ];

@@ -1,9 +1,9 @@
 //! What does not exist here yet, refused in so many words rather than by "unknown command": durability, replication,
-//! modules.
+//! cluster mode, modules.
 
 use thermocline_protocol::Arguments;
 
-use super::{OPERATOR, SERVER};
+use super::{ANY_STATE, SERVER};
 use crate::command::arguments::is_word;
 use crate::command::{Command, Context, Failure, Flags, Handler};
 
@@ -41,7 +41,7 @@ pub(super) const BGREWRITEAOF: Command = Command {
 pub(super) const REPLICAOF: Command = Command {
     name: "replicaof",
     arity: 3,
-    flags: OPERATOR,
+    flags: Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::STALE),
     summary: "Configures a server as replica of another, or promotes it to a master; only NO ONE is supported yet.",
     since: "5.0.0",
     handler: Handler::Server(replicaof),
@@ -107,6 +107,37 @@ pub(super) const MODULE: Command = Command {
     ],
     ..SERVER
 };
+
+/// What cluster clients ask first; the error is the one by which they know that this is no cluster.
+pub(super) const CLUSTER: Command = Command {
+    name: "cluster",
+    arity: -2,
+    flags: ANY_STATE,
+    group: "cluster",
+    summary: "A container for Redis Cluster commands; not supported.",
+    since: "3.0.0",
+    handler: Handler::Server(no_cluster),
+    ..SERVER
+};
+
+pub(super) const READONLY: Command = Command {
+    name: "readonly",
+    arity: 1,
+    flags: ANY_STATE.with(Flags::FAST),
+    categories: &["connection"],
+    summary: "Enables read-only queries for a connection to a cluster replica; not supported.",
+    ..CLUSTER
+};
+
+pub(super) const READWRITE: Command = Command {
+    name: "readwrite",
+    summary: "Enables read-write queries for a connection to a cluster replica; not supported.",
+    ..READONLY
+};
+
+fn no_cluster(_: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
+    Err(Failure::error("ERR This instance has cluster support disabled"))
+}
 
 fn save(_: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
     Err(Failure::error(NO_SNAPSHOTS))

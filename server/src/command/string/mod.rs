@@ -32,8 +32,8 @@ use super::{Command, Failure, Flags, Handler, KeyPositions, Reads};
 use crate::server::Server;
 
 /// The longest string that commands may make, in bytes: `proto-max-bulk-len`.
-pub(crate) fn max_string_bytes(_server: &Server) -> u64 {
-    512 << 20
+pub(crate) fn max_string_bytes(server: &Server) -> u64 {
+    server.config.proto_max_bulk_bytes()
 }
 
 /// Checks that a string may grow to `length_bytes`.

@@ -2,6 +2,9 @@
 //!
 //! TIER WHERE looks at the index only. TIER DEMOTE, DRAIN and GC ask the engine's background thread and wait for it.
 
+#[cfg(test)]
+mod tests;
+
 use thermocline_engine::{LatencySummary, Tier};
 use thermocline_protocol::{Arguments, ReplyEncoder};
 

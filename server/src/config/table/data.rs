@@ -4,24 +4,25 @@ use thermocline_engine::MAX_DATABASES;
 
 use crate::config::option::OptionRow;
 
-/// In the order of `EvictionPolicy::ALL`.
+/// In the order in which Redis' error text lists them.
 const POLICIES: &[&str] = &[
-    "noeviction",
-    "allkeys-lru",
     "volatile-lru",
-    "allkeys-lfu",
     "volatile-lfu",
-    "allkeys-random",
     "volatile-random",
     "volatile-ttl",
+    "allkeys-lru",
+    "allkeys-lfu",
+    "allkeys-random",
+    NO_EVICTION,
 ];
+const NO_EVICTION: &str = "noeviction";
 
 pub(super) const ROWS: &[OptionRow] = &[
     OptionRow::integer("databases", 16, 1, MAX_DATABASES as i64).at_start().doc("How many databases there are."),
     OptionRow::size("maxmemory", 0, 0)
         .doc("What the whole process may take, in bytes. 0 is no limit without an SSD tier, and with one 75 % of the \
               machine's memory (or of the control group's limit, where that is lower)."),
-    OptionRow::choice("maxmemory-policy", POLICIES, 0)
+    OptionRow::choice("maxmemory-policy", POLICIES, POLICIES.len() as i64 - 1)
         .doc("What is deleted when memory, and the SSD tier where there is one, is full."),
     OptionRow::integer("maxmemory-samples", 5, 1, i32::MAX as i64)
         .doc("How many keys are compared to find one to delete."),
@@ -34,8 +35,7 @@ pub(super) const ROWS: &[OptionRow] = &[
     OptionRow::bool("lazyfree-lazy-expire", false).kept().doc("Memory is given back in the background anyway."),
     OptionRow::bool("lazyfree-lazy-server-del", false).kept().doc("Memory is given back in the background anyway."),
     OptionRow::bool("lazyfree-lazy-user-del", false).kept().doc("Memory is given back in the background anyway."),
-    OptionRow::bool("lazyfree-lazy-user-flush", false)
-        .doc("Whether FLUSHALL and FLUSHDB without SYNC or ASYNC mean ASYNC."),
+    OptionRow::bool("lazyfree-lazy-user-flush", false).kept().doc("Memory is given back in the background anyway."),
     OptionRow::choice("sanitize-dump-payload", &["no", "yes", "clients"], 0)
         .kept()
         .doc("Payloads of RESTORE are always checked."),
@@ -88,7 +88,11 @@ mod tests {
     use thermocline_engine::EvictionPolicy;
 
     #[test]
-    fn policies_are_in_the_order_of_the_engine() {
-        assert!(EvictionPolicy::ALL.iter().map(|policy| policy.name()).eq(POLICIES.iter().copied()));
+    fn every_policy_is_one_of_the_engine_and_none_is_missing() {
+        let policies: Vec<EvictionPolicy> = POLICIES
+            .iter()
+            .map(|name| EvictionPolicy::from_name(name).expect("the engine knows it"))
+            .collect();
+        assert!(EvictionPolicy::ALL.iter().all(|policy| policies.contains(policy)));
     }
 }

@@ -18,11 +18,12 @@ pub(super) const ROWS: &[OptionRow] = &[
         .at_start()
         .doc("How many connections may wait to be accepted; the kernel's `somaxconn` limits it too."),
     OptionRow::count("tcp-keepalive", 300)
+        .at_start()
         .doc("Seconds of silence after which the kernel probes whether a client is still there; 0 never."),
     OptionRow::integer("threads", 0, 0, 64)
         .at_start()
         .doc("Server threads, each with its own listener and rings; 0 is one per core, up to 8."),
-    OptionRow::integer("busy-poll-us", 50, 0, 1000).doc(
+    OptionRow::integer("busy-poll-us", 50, 0, 1000).at_start().doc(
         "How many microseconds a thread with few outstanding requests looks for the next before it sleeps; 0 \
               sleeps at once. Lowers latency, costs CPU.",
     ),

@@ -8,15 +8,14 @@ const FACILITIES: &[&str] =
     &["user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"];
 
 pub(super) const ROWS: &[OptionRow] = &[
-    OptionRow::choice("loglevel", LEVELS, 2).doc("How much is logged."),
+    OptionRow::choice("loglevel", LEVELS, 2).at_start().doc("How much is logged."),
     OptionRow::text("logfile", "").at_start().doc("File to log to; empty is the standard output."),
     OptionRow::integer("slowlog-log-slower-than", 10_000, -1, i64::MAX)
         .doc("Microseconds of running after which a command is kept in SLOWLOG; 0 keeps all, -1 none."),
     OptionRow::integer("slowlog-max-len", 128, 0, i64::MAX).doc("How many commands SLOWLOG keeps."),
     OptionRow::integer("latency-monitor-threshold", 0, 0, i64::MAX)
         .doc("Milliseconds from which on LATENCY remembers an event; 0 remembers none."),
-    OptionRow::bool("latency-tracking", true)
-        .doc("Whether INFO latencystats and LATENCY HISTOGRAM are kept."),
+    OptionRow::bool("latency-tracking", true).doc("Whether INFO latencystats shows anything."),
     OptionRow::words("latency-tracking-info-percentiles", "50 99 99.9", words::latency_percentiles)
         .doc("The percentiles in INFO latencystats."),
     OptionRow::bool("syslog-enabled", false)

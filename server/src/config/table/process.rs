@@ -10,6 +10,7 @@ pub(super) const ROWS: &[OptionRow] = &[
     OptionRow::text("dir", ".").at_start().doc("Working folder: relative paths start here."),
     OptionRow::text("pidfile", "").at_start().doc("File that holds the process id while the server runs."),
     OptionRow::count("shutdown-timeout", 10)
+        .at_start()
         .doc("Seconds that SHUTDOWN and SIGTERM wait for requests that are being answered."),
     OptionRow::bool("daemonize", false)
         .at_start()

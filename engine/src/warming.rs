@@ -1,0 +1,176 @@
+//! Warming: brings what several look-ups will touch into the processor's caches, for all of them at once.
+//!
+//! A look-up follows four pointers, bucket, entry, resident, value, and in a large data set every step waits for
+//! DRAM some hundred nanoseconds. The steps of one look-up cannot overlap, but those of different keys can: where a
+//! client has sent several commands, one round per step asks for that step's memory for all keys, and by
+//! the time the next round needs it, it is there.
+//!
+//! Nothing here changes or decides anything: a guess that is wrong costs a little time.
+
+// Prefetching is an instruction without a safe form.
+#![allow(unsafe_code)]
+
+use parking_lot::MutexGuard;
+use smallvec::SmallVec;
+
+use crate::engine::Engine;
+use crate::index::entry::Place;
+use crate::index::table::TableHash;
+use crate::shard::Shard;
+use crate::shard::keyspace::Keyspace;
+
+/// How many keys are warmed at once: more would push each other out of the nearest cache, and a core has
+/// no more than some 10 to 20 reads of DRAM under way at once.
+pub const WARMED_KEYS_MAX: usize = 16;
+
+/// A data set smaller than this, in bytes, is in the caches anyway.
+const WARM_FROM_BYTES: usize = 1 << 20;
+
+/// How much of a value is asked for: what follows, the processor's own prefetcher sees coming.
+const VALUE_BYTES: usize = 256;
+
+const CACHE_LINE_BYTES: usize = 64;
+
+/// Keys that will be looked up soon.
+pub struct Warming<'a> {
+    engine: &'a Engine,
+    database: usize,
+    keys: SmallVec<[(usize, TableHash); WARMED_KEYS_MAX]>,
+}
+
+impl Engine {
+    /// Whether warming is likely to pay.
+    #[inline]
+    pub fn is_worth_warming(&self) -> bool {
+        self.budget().used_bytes() >= WARM_FROM_BYTES
+    }
+
+    /// Prepares look-ups of keys of one database.
+    pub fn warming(&self, database: usize) -> Warming<'_> {
+        Warming { engine: self, database, keys: SmallVec::new() }
+    }
+}
+
+impl Warming<'_> {
+    /// Whether no more keys are taken.
+    pub fn is_full(&self) -> bool {
+        self.keys.len() >= WARMED_KEYS_MAX
+    }
+
+    /// This key will be looked up.
+    ///
+    /// # Panics
+    /// If [`Self::is_full`].
+    #[inline]
+    pub fn add(&mut self, key: &[u8]) {
+        assert!(!self.is_full(), "the caller has asked");
+        let (shard, hash) = self.engine.hasher().locate(key);
+        self.keys.push((shard, hash));
+    }
+
+    /// Brings everything nearer that the look-ups will need.
+    pub fn finish(self) {
+        if self.keys.len() < 2 {
+            return;
+        }
+        self.each(|keyspace, hash| keyspace.home_bucket(hash).map(prefetch));
+        self.each(|keyspace, hash| {
+            keyspace.candidate(hash).map(|handle| prefetch(keyspace.entry_start(handle)))
+        });
+        self.each(|keyspace, hash| {
+            let Place::Dram(number) = keyspace.head(keyspace.candidate(hash)?).place() else { return None };
+            keyspace.resident_slot(number).map(prefetch_both_ends)
+        });
+        self.each(|keyspace, hash| {
+            let Place::Dram(number) = keyspace.head(keyspace.candidate(hash)?).place() else { return None };
+            let bytes = keyspace.resident_slot(number)?.value.heap_start()?;
+            let shown = &bytes[..bytes.len().min(VALUE_BYTES)];
+            shown.iter().step_by(CACHE_LINE_BYTES).for_each(prefetch);
+            shown.last().map(prefetch)
+        });
+    }
+
+    #[inline]
+    fn each(&self, look: impl Fn(&Keyspace, TableHash) -> Option<()>) {
+        for &(shard, hash) in &self.keys {
+            // Whoever holds the lock is at work on these lines: not worth a wait.
+            let shard: Option<MutexGuard<'_, Shard>> = self.engine.try_lock_shard(shard);
+            if let Some(keyspace) = shard.as_ref().and_then(|shard| shard.databases[self.database].as_deref())
+            {
+                look(keyspace, hash);
+            }
+        }
+    }
+}
+
+/// Asks for the cache line that something starts in, without waiting for it.
+#[inline(always)]
+fn prefetch<T>(what: &T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads nothing and cannot fault, whatever the address; this one is of a live reference.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch(std::ptr::from_ref(what).cast(), _MM_HINT_T0);
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = what;
+}
+
+/// As [`prefetch`], for what may lie in two cache lines.
+#[inline(always)]
+fn prefetch_both_ends<T>(what: &T) {
+    prefetch(what);
+    #[cfg(target_arch = "x86_64")]
+    if size_of::<T>() > 8 {
+        // SAFETY: as above; the address is that of the last byte of a live value.
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            _mm_prefetch(std::ptr::from_ref(what).cast::<i8>().add(size_of::<T>() - 1), _MM_HINT_T0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::components::{Components, ManualClock, NoMemoryGauge};
+    use crate::config::EngineConfig;
+    use crate::fetch::Fetched;
+    use crate::keys::SetExpiry;
+    use crate::time::UnixMillis;
+    use crate::value::{StringValue, Value};
+    use std::sync::Arc;
+
+    #[test]
+    fn warming_changes_nothing_whether_keys_are_there_or_locked_or_not() {
+        let components = Components {
+            device: None,
+            clock: Arc::new(ManualClock::default()),
+            memory: Arc::new(NoMemoryGauge),
+            seed: [1, 2, 3, 4],
+        };
+        let engine = Engine::new(EngineConfig { shard_count: 2, ..EngineConfig::default() }, components);
+        let engine = engine.expect("an engine");
+        let keys: Vec<String> = (0..WARMED_KEYS_MAX).map(|number| format!("key:{number}")).collect();
+        let mut fetched = Fetched::new();
+        for (number, key) in keys.iter().enumerate().skip(2) {
+            let value = Value::String(StringValue::plain(&vec![b'v'; number * 40]));
+            let mut locked = engine.lock_key(0, key.as_bytes(), UnixMillis(1), &mut fetched);
+            locked.set(key.as_bytes(), value, SetExpiry::Clear);
+        }
+        let before = engine.metrics();
+        let one_shard = engine.lock_key(0, b"key:3", UnixMillis(1), &mut fetched);
+        let mut warming = engine.warming(0);
+        for key in &keys {
+            warming.add(key.as_bytes());
+        }
+        assert!(warming.is_full());
+        warming.finish();
+        drop(one_shard);
+        let after = engine.metrics();
+        assert_eq!(
+            (before.keyspace_hits, before.keyspace_misses, before.items_memory),
+            (after.keyspace_hits, after.keyspace_misses, after.items_memory)
+        );
+    }
+}
