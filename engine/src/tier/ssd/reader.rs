@@ -29,6 +29,8 @@ use crate::value::{self, Value};
 
 /// Reads in flight at once in one thread; more wait in order.
 const MAX_READS: usize = 512;
+/// Up to so many reads in flight, each is handed to the device as soon as it is known.
+const EAGER_FLUSH_READS: usize = 32;
 
 /// Why a value could not be read. The key keeps it: a later attempt may succeed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,7 +59,7 @@ struct State {
     /// Reads that found no room in the queue, in order.
     waiting: std::collections::VecDeque<u32>,
     /// For each record being read, who reads it.
-    joined: HashMap<Location, u32>,
+    joined: HashMap<Location, u32, ahash::RandomState>,
     completions: Vec<Completion>,
 }
 
@@ -124,7 +126,7 @@ impl Reader {
             decompressor: Decompressor::new()?,
             reads: Slots::default(),
             waiting: std::collections::VecDeque::new(),
-            joined: HashMap::new(),
+            joined: HashMap::with_hasher(ahash::RandomState::with_seed(engine.seed() as usize)),
             completions: Vec::new(),
         };
         Ok(Self { engine, state: RefCell::new(state), in_flight: Cell::new(0) })
@@ -212,7 +214,11 @@ impl Reader {
                 state.waiting.push_back(slot);
             }
         }
-        if let Some(queue) = &mut state.queue {
+        // With few reads under way, handing this one over at once saves it the wait for the reactor's round; with
+        // many, one system call for a round's reads is cheaper, and completions see to it that a round comes.
+        if self.in_flight.get() <= EAGER_FLUSH_READS
+            && let Some(queue) = &mut state.queue
+        {
             let _ = queue.flush();
         }
         drop(state);
