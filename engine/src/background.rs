@@ -103,6 +103,7 @@ impl Background {
             work.write_out();
             let is_full = work.collector.is_stuck() && !self.may_evict;
             self.engine.waiters().set_ssd_is_full(is_full);
+            self.engine.set_promotes(!work.collector.is_stuck());
             self.work = Some(work);
         } else {
             // Without an SSD tier, demoting moves nothing.
@@ -205,7 +206,8 @@ impl Background {
 
     /// No free segment: gc is at work, or both tiers are full and the policy decides.
     fn ssd_is_short(&mut self, work: &Work) {
-        if work.collector.is_stuck() {
+        // Only a writer in need has something deleted: values that were read and promoted have not.
+        if work.collector.is_stuck() && self.engine.budget().pressure() == Pressure::Full {
             self.may_evict = (0..EVICTIONS_PER_STEP).all(|_| self.engine.evict_one());
         }
     }

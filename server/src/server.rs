@@ -1,10 +1,12 @@
 //! What all server threads share, and what each has of its own.
 //!
 //! - [`clients`]: who is connected, as any thread may see it.
+//! - [`command_rate`]: how fast commands are being run.
 //! - [`metrics`]: what was done, counted per thread without a shared write.
 //! - [`pause`]: `CLIENT PAUSE`.
 
 pub mod clients;
+pub mod command_rate;
 pub mod metrics;
 pub mod pause;
 
@@ -22,6 +24,7 @@ use crate::config::Config;
 use crate::dispatch::Scratch;
 use crate::net::{BoundAddress, ShutdownSignal};
 use clients::Clients;
+use command_rate::CommandRate;
 use metrics::{Metrics, ThreadMetrics};
 use pause::Pause;
 
@@ -37,6 +40,8 @@ pub struct Server {
     pub clients: Clients,
     /// What was done since the start.
     pub metrics: Metrics,
+    /// How fast commands are being run.
+    pub command_rate: CommandRate,
     /// Whether commands are held back.
     pub pause: Pause,
     /// The slowest commands.
@@ -65,6 +70,7 @@ impl Server {
             commands,
             clients: Clients::default(),
             metrics: Metrics::new(commands.len()),
+            command_rate: CommandRate::default(),
             pause: Pause::default(),
             slowlog: SlowLog::default(),
             latency: LatencyMonitor::default(),

@@ -69,8 +69,8 @@ pub fn run(config: Config) -> Result<(), RunError> {
     probe()?;
     raise_descriptor_limit(config.max_clients() as u64);
     let dir = config.dir();
-    fs::create_dir_all(&dir)
-        .map_err(|error| RunError::File { what: format!("cannot make dir {}", dir.display()), error })?;
+    fs::metadata(&dir)
+        .map_err(|error| RunError::File { what: format!("cannot use dir {}", dir.display()), error })?;
     let (listeners, addresses) = bind_listeners(&bind_options(&config), config.threads())?;
     let clock = Arc::new(SystemClock::new());
     let components = Components {

@@ -29,7 +29,6 @@ fn settings_are_read_back_as_they_were_set() {
         ("maxmemory", "0", "0"),
         ("maxmemory-policy", "allkeys-lfu", "allkeys-lfu"),
         ("timeout", "123", "123"),
-        ("tcp-keepalive", "60", "60"),
         ("maxclients", "200", "200"),
         ("slowlog-log-slower-than", "-1", "-1"),
         ("slowlog-max-len", "7", "7"),

@@ -1,6 +1,6 @@
 //! Movements between the tiers, as the index learns of them.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::demotion::ticks_to_seconds;
 use super::ssd::record::Record;
@@ -22,16 +22,20 @@ const AVERAGE_SHIFT: u32 = 6;
 const UNKNOWN: u32 = u32::MAX;
 
 /// How long values stay in DRAM unused before they are demoted: a moving average, in ticks.
-pub(crate) struct Stay(AtomicU32);
+pub(crate) struct Stay {
+    ticks: AtomicU32,
+    /// Whether DRAM keeps what it has, because nothing can leave it.
+    is_frozen: AtomicBool,
+}
 
 impl Stay {
     pub(crate) fn new() -> Self {
-        Self(AtomicU32::new(UNKNOWN))
+        Self { ticks: AtomicU32::new(UNKNOWN), is_frozen: AtomicBool::new(false) }
     }
 
     /// A value was demoted after this time. Only the background thread calls this.
     pub(crate) fn note(&self, ticks: u32) {
-        let average = self.0.load(Ordering::Relaxed);
+        let average = self.ticks.load(Ordering::Relaxed);
         let next = match average {
             UNKNOWN => ticks,
             _ => {
@@ -39,16 +43,16 @@ impl Stay {
                 (i64::from(average) + step + i64::from(ticks > average)) as u32
             }
         };
-        self.0.store(next.min(UNKNOWN - 1), Ordering::Relaxed);
+        self.ticks.store(next.min(UNKNOWN - 1), Ordering::Relaxed);
     }
 
     pub(crate) fn bump_after_ticks(&self) -> u32 {
-        (self.0.load(Ordering::Relaxed) / BUMPS_PER_STAY).min(LONGEST_BUMP_TICKS)
+        (self.ticks.load(Ordering::Relaxed) / BUMPS_PER_STAY).min(LONGEST_BUMP_TICKS)
     }
 
     /// `None` if no value was demoted yet.
     fn seconds(&self) -> Option<u32> {
-        match self.0.load(Ordering::Relaxed) {
+        match self.ticks.load(Ordering::Relaxed) {
             UNKNOWN => None,
             ticks => Some(ticks_to_seconds(ticks)),
         }
@@ -60,7 +64,17 @@ impl Engine {
     /// so recently that LRU would have had it there. A scan over the cold set promotes nothing: it comes back to
     /// a key only after a long time.
     pub(crate) fn should_promote(&self, idle_s: u32) -> bool {
-        self.budget().has_ample_room() || self.stay().seconds().is_some_and(|stay_s| idle_s < stay_s)
+        self.budget().has_ample_room()
+            || self.promotes() && self.stay().seconds().is_some_and(|stay_s| idle_s < stay_s)
+    }
+
+    /// Whether reads may promote: not where the SSD is full, because what has to make room could not be demoted.
+    fn promotes(&self) -> bool {
+        !self.stay().is_frozen.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_promotes(&self, promotes: bool) {
+        self.stay().is_frozen.store(!promotes, Ordering::Relaxed);
     }
 
     pub(crate) fn note_tail_age(&self, ticks: u32) {

@@ -61,7 +61,10 @@ pub(super) async fn run_to_end(
             Stop::Waits(Outcome::Paused(until)) => {
                 send(connection, client, output).await?;
                 client.input.detach();
-                wait_for_pause(connection, thread, until).await?;
+                client.session.client.note_blocked(true);
+                let waited = wait_for_pause(connection, thread, until).await;
+                client.session.client.note_blocked(false);
+                waited?;
             }
             Stop::Waits(Outcome::Waits) => {
                 send(connection, client, output).await?;

@@ -203,6 +203,7 @@ fn stats(server: &Server) -> Vec<Field> {
     vec![
         Field::counter("total_connections_received", totals.connections, "Connections taken in."),
         Field::counter("total_commands_processed", totals.commands, "Commands run."),
+        Field::text("instantaneous_ops_per_sec", server.command_rate.per_second(totals.commands).to_string()),
         Field::counter("total_net_input_bytes", totals.input_bytes, "Bytes received."),
         Field::counter("total_net_output_bytes", totals.output_bytes, "Bytes sent."),
         Field::counter(

@@ -66,6 +66,8 @@ impl ClientFlags {
     pub const NO_TOUCH: Self = Self(1 << 1);
     /// Will be closed after its replies.
     pub const CLOSING: Self = Self(1 << 2);
+    /// Held back by `CLIENT PAUSE`.
+    pub const BLOCKED: Self = Self(1 << 3);
 
     /// Whether all flags of `other` are set.
     pub const fn has(self, other: Self) -> bool {
@@ -165,6 +167,13 @@ impl ClientShared {
         self.database.store(database as u32, Ordering::Relaxed);
         self.resp.store(resp, Ordering::Relaxed);
         self.flags.store(flags.0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn note_blocked(&self, is_blocked: bool) {
+        match is_blocked {
+            true => self.flags.fetch_or(ClientFlags::BLOCKED.0, Ordering::Relaxed),
+            false => self.flags.fetch_and(!ClientFlags::BLOCKED.0, Ordering::Relaxed),
+        };
     }
 
     pub(crate) fn note_query_buffer(&self, bytes: usize) {

@@ -11,6 +11,8 @@ use crate::session::ReplyMode;
 /// The error for a database that does not exist.
 pub(crate) const NO_SUCH_DATABASE: &str = "ERR DB index is out of range";
 
+const NOT_AN_INT: &str = "ERR value is out of range, value must between -2147483648 and 2147483647";
+
 pub(super) const PING: Command = Command {
     name: "ping",
     arity: -1,
@@ -72,7 +74,11 @@ fn echo(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failu
 }
 
 fn select(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
-    let database = usize::try_from(integer(arguments.get(1))?).ok();
+    let number = integer(arguments.get(1))?;
+    if i32::try_from(number).is_err() {
+        return Err(Failure::error(NOT_AN_INT));
+    }
+    let database = usize::try_from(number).ok();
     let database = database.filter(|database| *database < context.server.engine.database_count());
     context.session.database = database.ok_or(Failure::error(NO_SUCH_DATABASE))?;
     context.reply.ok();

@@ -173,9 +173,12 @@ fn describe(server: &Server, client: &ClientShared, now: UnixMillis, command: Op
 
 fn flags(client: &ClientShared) -> String {
     let mut letters = String::new();
-    for (flag, letter) in
-        [(ClientFlags::CLOSING, 'c'), (ClientFlags::NO_EVICT, 'e'), (ClientFlags::NO_TOUCH, 'T')]
-    {
+    for (flag, letter) in [
+        (ClientFlags::BLOCKED, 'b'),
+        (ClientFlags::CLOSING, 'c'),
+        (ClientFlags::NO_EVICT, 'e'),
+        (ClientFlags::NO_TOUCH, 'T'),
+    ] {
         if client.flags().has(flag) {
             letters.push(letter);
         }
