@@ -110,6 +110,11 @@ impl AccessClock {
         }
     }
 
+    /// Whether the LFU counter is above a new key's.
+    pub(crate) fn is_used_often(&self, access: u32) -> bool {
+        self.frequency(access) > LFU_INITIAL
+    }
+
     fn grown(&self, counter: u32, log_factor: u32) -> u32 {
         if counter == 255 {
             return counter;

@@ -28,6 +28,8 @@ const EXPIRY_SEGMENTS_PER_STEP: usize = 16;
 const EXPIRY_PASS_US: u64 = 100_000;
 /// Keys deleted in one step where both tiers are full.
 const EVICTIONS_PER_STEP: usize = 256;
+/// Time between two looks at the coldest value of a shard, in microseconds.
+const OBSERVATION_US: u64 = 20_000;
 /// How long the thread sleeps when there is nothing to do.
 const IDLE_SLEEP: Duration = Duration::from_millis(20);
 /// How long it waits for I/O in flight.
@@ -46,6 +48,8 @@ pub struct Background {
     /// Whether the policy found something to delete when the SSD was full last.
     may_evict: bool,
     expiry: ExpiryPass,
+    observed_shard: usize,
+    next_observation_us: u64,
 }
 
 /// A `TIER DRAIN` under way.
@@ -78,6 +82,8 @@ impl Background {
             drain: None,
             may_evict: true,
             expiry: ExpiryPass::default(),
+            observed_shard: 0,
+            next_observation_us: 0,
             engine,
         })
     }
@@ -95,6 +101,7 @@ impl Background {
     pub fn step(&mut self) -> bool {
         let mut busy = false;
         self.engine.keep_ceiling();
+        self.observe_tail();
         if let Some(mut work) = self.work.take() {
             busy |= work.complete() > 0;
             busy |= self.answer_requests(&mut work);
@@ -103,7 +110,7 @@ impl Background {
             work.write_out();
             let is_full = work.collector.is_stuck() && !self.may_evict;
             self.engine.waiters().set_ssd_is_full(is_full);
-            self.engine.set_promotes(!work.collector.is_stuck());
+            self.engine.set_promotes(work.has_room());
             self.work = Some(work);
         } else {
             // Without an SSD tier, demoting moves nothing.
@@ -115,6 +122,15 @@ impl Background {
             self.engine.waiters().wake_all();
         }
         busy
+    }
+
+    fn observe_tail(&mut self) {
+        let now_us = self.engine.clock().monotonic_us();
+        if now_us >= self.next_observation_us {
+            self.next_observation_us = now_us + OBSERVATION_US;
+            self.observed_shard = (self.observed_shard + 1) % self.engine.shard_count();
+            self.engine.observe_tail(self.observed_shard);
+        }
     }
 
     fn sleep(&mut self) {

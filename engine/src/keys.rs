@@ -187,7 +187,7 @@ impl<'a> Keys<'a> {
                 };
                 self.counters.hits_ssd += 1;
                 self.counters.keyspace_hits += 1;
-                if self.engine.should_promote(self.idle_seconds(found)) {
+                if self.engine.should_promote(&self.touch.clock, self.access(found)) {
                     let number = self.promote(found, at);
                     self.note_access(found);
                     let keyspace = self.keyspace(found.shard).expect("a key was found in it");
@@ -364,9 +364,8 @@ impl<'a> Keys<'a> {
         self.keyspace(found.shard).expect("a key was found in it").head(found.handle).place()
     }
 
-    fn idle_seconds(&self, found: Found) -> u32 {
-        let access = self.keyspace(found.shard).expect("a key was found in it").head(found.handle).access();
-        self.touch.clock.idle_seconds(access)
+    fn access(&self, found: Found) -> u32 {
+        self.keyspace(found.shard).expect("a key was found in it").head(found.handle).access()
     }
 
     #[inline]

@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::demotion::ticks_to_seconds;
 use super::ssd::record::Record;
-use crate::access::tick_at;
+use crate::access::{AccessClock, tick_at};
 use crate::engine::Engine;
 use crate::index::Location;
-use crate::shard::keyspace::KeyspaceId;
+use crate::shard::keyspace::{Keyspace, KeyspaceId};
+use crate::tier::budget::Pressure;
 use crate::tier::lru::TICKS_PER_SECOND;
 use crate::value::Value;
 
@@ -18,6 +19,8 @@ const BUMPS_PER_STAY: u32 = 16;
 const LONGEST_BUMP_TICKS: u32 = TICKS_PER_SECOND as u32 * 10;
 /// The part of a new observation in the moving average.
 const AVERAGE_SHIFT: u32 = 6;
+/// The part of the way that an observation of a value still there raises the average.
+const RAISE_SHIFT: u32 = 3;
 /// No value has left DRAM yet.
 const UNKNOWN: u32 = u32::MAX;
 
@@ -46,6 +49,16 @@ impl Stay {
         self.ticks.store(next.min(UNKNOWN - 1), Ordering::Relaxed);
     }
 
+    /// The coldest value of some shard has not been used for this long and is still there. Without this the average
+    /// of a time of heavy writing would stand as long as nothing is demoted.
+    pub(crate) fn note_still_there(&self, ticks: u32) {
+        let average = self.ticks.load(Ordering::Relaxed);
+        if average != UNKNOWN && ticks > average {
+            let raised = average + (ticks - average).div_ceil(1 << RAISE_SHIFT);
+            self.ticks.store(raised.min(UNKNOWN - 1), Ordering::Relaxed);
+        }
+    }
+
     pub(crate) fn bump_after_ticks(&self) -> u32 {
         (self.ticks.load(Ordering::Relaxed) / BUMPS_PER_STAY).min(LONGEST_BUMP_TICKS)
     }
@@ -60,12 +73,21 @@ impl Stay {
 }
 
 impl Engine {
-    /// Whether a cold value that was read should stay in DRAM: if there is room to spare, or if it was last used
-    /// so recently that LRU would have had it there. A scan over the cold set promotes nothing: it comes back to
-    /// a key only after a long time.
-    pub(crate) fn should_promote(&self, idle_s: u32) -> bool {
-        self.budget().has_ample_room()
-            || self.promotes() && self.stay().seconds().is_some_and(|stay_s| idle_s < stay_s)
+    /// Whether a cold value that was read should stay in DRAM: if there is room to spare, or if its access history,
+    /// as it was before this read, says that it is used again so soon that LRU would have had it there (under an
+    /// LFU policy: that it is used more often than a new key). A scan over the cold set promotes nothing: it comes
+    /// back to a key only after a long time.
+    pub(crate) fn should_promote(&self, clock: &AccessClock, access: u32) -> bool {
+        if self.budget().has_ample_room() {
+            return true;
+        }
+        if !self.promotes() || self.budget().pressure() == Pressure::Full {
+            return false;
+        }
+        if self.is_lfu() {
+            return clock.is_used_often(access);
+        }
+        self.stay().seconds().is_some_and(|stay_s| clock.idle_seconds(access) < stay_s)
     }
 
     /// Whether reads may promote: not where the SSD is full, because what has to make room could not be demoted.
@@ -75,6 +97,19 @@ impl Engine {
 
     pub(crate) fn set_promotes(&self, promotes: bool) {
         self.stay().is_frozen.store(!promotes, Ordering::Relaxed);
+    }
+
+    /// Looks at the coldest value of one shard; see [`Stay::note_still_there`].
+    pub(crate) fn observe_tail(&self, shard_number: usize) {
+        let tick = tick_at(self.clock().now());
+        let shard = self.lock_shard(shard_number);
+        let age = |keyspace: &Keyspace| {
+            let oldest = keyspace.oldest_resident()?;
+            Some(tick.wrapping_sub(keyspace.resident(oldest).touched_tick()))
+        };
+        if let Some(ticks) = shard.keyspaces().filter_map(age).max() {
+            self.stay().note_still_there(ticks);
+        }
     }
 
     pub(crate) fn note_tail_age(&self, ticks: u32) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::gc::Collector;
 use super::requests::Done;
 use super::ssd::record;
-use super::ssd::segment::{Segments, State};
+use super::ssd::segment::{RESERVED_FOR_GC, Segments, State};
 use super::ssd::writer::{MAX_WRITES, NewRecord, Refusal, Writer, Written};
 use crate::device::{Completion, DeviceQueue};
 use crate::engine::Engine;
@@ -90,6 +90,11 @@ impl Work {
 
     pub(crate) fn is_writing_segment(&self, segment: u32) -> bool {
         self.writer.is_writing(segment)
+    }
+
+    /// Whether the SSD takes more without anything being deleted.
+    pub(crate) fn has_room(&self) -> bool {
+        !self.collector.is_stuck() && self.segments.free_count() > RESERVED_FOR_GC + 1
     }
 
     /// Hands all chunks that have records to the device.

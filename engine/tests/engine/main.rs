@@ -3,4 +3,5 @@
 mod faults;
 mod gc;
 mod model;
+mod promotion;
 mod world;
