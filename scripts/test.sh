@@ -118,7 +118,7 @@ else
 fi
 
 step "documentation"
-RUSTDOCFLAGS="-D warnings" run cargo doc --quiet --workspace --no-deps
+RUSTDOCFLAGS="-D warnings" run cargo doc --quiet --workspace --no-deps --document-private-items
 
 step "clients"
 run "$VENV/bin/python" -m unittest discover -s tests/clients

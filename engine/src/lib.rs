@@ -1,4 +1,24 @@
-//! The two-tier storage engine.
+//! The two-tier storage engine: values in DRAM over a log on NVMe, keys and index always in memory.
+//!
+//! ```text
+//! command ──> Keys      the shards of its keys, locked                 keys
+//!               │ hot   value in DRAM                                  shard, index, tier::lru
+//!               └ cold  Cold: unlock, Reader::fetch, run again         fetch, tier::ssd::reader
+//!
+//! Background ─ demotes ─> log ─ collects garbage ─> free segments      background, tier, device
+//! ```
+//!
+//! The modules, in the order in which a request meets them:
+//!
+//! - [`Engine`]: shards, whole-database commands, requests to the background work. `admission`: whether a write may go ahead.
+//! - [`Keys`]: what a command sees of the data. [`Fetched`]: what was read for it.
+//! - `shard`, [`index`]: what one lock guards, and how a key is found. `access`: when it was used. `hash`: the keyed hash.
+//! - [`value`]: the values themselves.
+//! - `tier`: DRAM's budget and order, the SSD's log, and the ways between them. [`Reader`] reads cold values.
+//! - [`device`]: storage behind a trait. [`Components`]: everything else that comes from outside.
+//! - [`Background`]: demotion, gc, expiry and the ceiling, one bounded step at a time. [`EngineMetrics`]: what all of it counts.
+//!
+//! The engine knows no RESP, no socket and no runtime; `docs/architecture.md` explains how it is used.
 
 mod access;
 mod admission;

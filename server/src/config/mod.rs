@@ -3,7 +3,7 @@
 //! - [`option`]: what an option is, how its values are read and shown; [`size`] and [`words`] help it.
 //! - [`table`]: all options, in groups.
 //! - [`accessors`]: the value of each option that the server uses, with its type and unit.
-//! - [`command_line`], [`file`]: where values come from at start.
+//! - [`command_line`], [`mod@file`]: where values come from at start.
 //! - [`rewrite`]: CONFIG REWRITE.
 //! - [`reference`]: the reference page.
 //!

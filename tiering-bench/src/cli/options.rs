@@ -61,7 +61,7 @@ impl DataArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Requests")]
 pub(super) struct RequestArgs {
-    /// uniform, zipf[:THETA], hotspot[:KEYS:REQUESTS] (shares), or sequential.
+    /// `uniform`, `zipf[:THETA]`, `hotspot[:KEYS:REQUESTS]` (shares), or `sequential`.
     #[arg(long, short, default_value = "uniform")]
     pub(super) distribution: KeyDistribution,
     /// Share of the requests that read.
