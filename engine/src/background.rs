@@ -103,6 +103,7 @@ impl Background {
         self.engine.keep_ceiling();
         self.observe_tail();
         if let Some(mut work) = self.work.take() {
+            work.is_draining = self.drain.is_some();
             busy |= work.complete() > 0;
             busy |= self.answer_requests(&mut work);
             busy |= self.demote(&mut work);
