@@ -246,7 +246,7 @@ impl Engine {
             && let Place::Ssd(location) = keyspace.head(handle).place()
             && fetched.position(keyspace.id, location).is_none()
         {
-            fetched.want(&self.ledger, keyspace.id, key, location);
+            fetched.want(&self.ledger, (database, keyspace.id), key, location);
         }
     }
 

@@ -1,11 +1,20 @@
 //! What a command needs from the SSD: wanted records, and the values read so far.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+
+use smallvec::SmallVec;
 
 use crate::index::Location;
 use crate::shard::keyspace::KeyspaceId;
 use crate::tier::ledger::Ledger;
 use crate::value::Value;
+
+/// Up to so many values, looking through all of them is quicker than hashing.
+const LINEAR_VALUES_MAX: usize = 16;
+
+/// A key up to this length, in bytes, is kept without an allocation.
+const INLINE_KEY_BYTES: usize = 32;
 
 /// Values fetched for a batch of commands, and those still wanted.
 ///
@@ -13,7 +22,9 @@ use crate::value::Value;
 #[derive(Default)]
 pub struct Fetched {
     values: Vec<FetchedValue>,
-    wanted: Vec<Wanted>,
+    /// Where each location's value is among `values`; kept only while there are more than [`LINEAR_VALUES_MAX`].
+    positions: Option<HashMap<Location, usize, ahash::RandomState>>,
+    wanted: SmallVec<[Wanted; 1]>,
 }
 
 struct FetchedValue {
@@ -25,7 +36,9 @@ struct FetchedValue {
 /// A record that must be read.
 pub(crate) struct Wanted {
     pub(crate) keyspace: KeyspaceId,
-    pub(crate) key: Box<[u8]>,
+    /// The database the keyspace was in: no more than a hint, for warming.
+    pub(crate) database: usize,
+    pub(crate) key: SmallVec<[u8; INLINE_KEY_BYTES]>,
     pub(crate) location: Location,
     _pin: Pin,
 }
@@ -43,24 +56,29 @@ impl Drop for Pin {
 
 impl Fetched {
     /// Nothing fetched, nothing wanted.
-    pub const fn new() -> Self {
-        Self { values: Vec::new(), wanted: Vec::new() }
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Forgets all values; call it when the batch they were fetched for is done.
     pub fn clear(&mut self) {
-        self.values.clear();
+        self.clear_values();
         self.wanted.clear();
     }
 
     /// Forgets the values that were read, but not what is still wanted.
     pub fn clear_values(&mut self) {
         self.values.clear();
+        self.positions = None;
     }
 
     /// Takes over what `other` has read.
-    pub fn append(&mut self, mut other: Self) {
-        self.values.append(&mut other.values);
+    pub fn append(&mut self, other: Self) {
+        for FetchedValue { keyspace, location, value } in other.values {
+            if let Some(value) = value {
+                self.add(keyspace, location, value);
+            }
+        }
     }
 
     /// The length of all wanted records, in bytes.
@@ -75,9 +93,13 @@ impl Fetched {
 
     #[inline]
     pub(crate) fn position(&self, keyspace: KeyspaceId, location: Location) -> Option<usize> {
-        self.values.iter().position(|fetched| {
+        let is_it = |fetched: &FetchedValue| {
             fetched.location == location && fetched.keyspace == keyspace && fetched.value.is_some()
-        })
+        };
+        match &self.positions {
+            None => self.values.iter().position(is_it),
+            Some(positions) => positions.get(&location).copied().filter(|&at| is_it(&self.values[at])),
+        }
     }
 
     pub(crate) fn value(&self, at: usize) -> &Value {
@@ -88,27 +110,63 @@ impl Fetched {
         self.values[at].value.take().expect("a position names a value that is there")
     }
 
-    /// The caller holds the lock of the key's shard.
+    /// The caller holds the lock of the key's shard. The same record may be wanted more than once.
     pub(crate) fn want(
         &mut self,
         ledger: &Arc<Ledger>,
-        keyspace: KeyspaceId,
+        (database, keyspace): (usize, KeyspaceId),
         key: &[u8],
         location: Location,
     ) {
-        if self.wanted.iter().any(|wanted| wanted.location == location) {
-            return;
-        }
         ledger.pin(location);
         let pin = Pin { ledger: Arc::clone(ledger), location };
-        self.wanted.push(Wanted { keyspace, key: key.into(), location, _pin: pin });
+        self.wanted.push(Wanted { keyspace, database, key: key.into(), location, _pin: pin });
     }
 
-    pub(crate) fn take_wanted(&mut self) -> Vec<Wanted> {
+    pub(crate) fn take_wanted(&mut self) -> SmallVec<[Wanted; 1]> {
         std::mem::take(&mut self.wanted)
     }
 
     pub(crate) fn add(&mut self, keyspace: KeyspaceId, location: Location, value: Value) {
+        let at = self.values.len();
         self.values.push(FetchedValue { keyspace, location, value: Some(value) });
+        match &mut self.positions {
+            Some(positions) => {
+                positions.insert(location, at);
+            }
+            None if self.values.len() > LINEAR_VALUES_MAX => {
+                // Clients do not choose locations: the hash need not be secret.
+                let mut positions = HashMap::with_hasher(ahash::RandomState::with_seeds(1, 2, 3, 4));
+                let all = self.values.iter().enumerate();
+                positions.extend(all.map(|(at, fetched)| (fetched.location, at)));
+                self.positions = Some(positions);
+            }
+            None => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::StringValue;
+
+    #[test]
+    fn few_values_and_many_are_found_by_location_and_taken_once() {
+        for count in [1, LINEAR_VALUES_MAX as u32, LINEAR_VALUES_MAX as u32 + 1, 1000] {
+            let location = |number: u32| Location::new(number, 64, 128);
+            let mut fetched = Fetched::new();
+            for number in 0..count {
+                fetched.add(7, location(number), StringValue::integer(i64::from(number)).into());
+            }
+            for number in 0..count {
+                let at = fetched.position(7, location(number)).expect("it was added");
+                assert_eq!(fetched.position(8, location(number)), None, "another keyspace's");
+                assert_eq!(fetched.take(at), StringValue::integer(i64::from(number)).into());
+                assert_eq!(fetched.position(7, location(number)), None, "it was taken");
+            }
+            fetched.clear_values();
+            assert_eq!(fetched.position(7, location(0)), None);
+        }
     }
 }

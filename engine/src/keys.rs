@@ -383,7 +383,7 @@ impl<'a> Keys<'a> {
         let keyspace = self.keyspace(found.shard).expect("a key was found in it");
         let (id, head) = (keyspace.id, keyspace.head(found.handle));
         let Place::Ssd(location) = head.place() else { panic!("only a cold value is missing") };
-        self.fetched.want(self.engine.ledger(), id, key, location);
+        self.fetched.want(self.engine.ledger(), (self.database, id), key, location);
         Cold
     }
 

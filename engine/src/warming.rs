@@ -34,8 +34,13 @@ const CACHE_LINE_BYTES: usize = 64;
 /// Keys that will be looked up soon.
 pub struct Warming<'a> {
     engine: &'a Engine,
+    keys: SmallVec<[WarmedKey; WARMED_KEYS_MAX]>,
+}
+
+struct WarmedKey {
     database: usize,
-    keys: SmallVec<[(usize, TableHash); WARMED_KEYS_MAX]>,
+    shard: usize,
+    hash: TableHash,
 }
 
 impl Engine {
@@ -45,9 +50,9 @@ impl Engine {
         self.budget().used_bytes() >= WARM_FROM_BYTES
     }
 
-    /// Prepares look-ups of keys of one database.
-    pub fn warming(&self, database: usize) -> Warming<'_> {
-        Warming { engine: self, database, keys: SmallVec::new() }
+    /// Prepares look-ups of keys.
+    pub fn warming(&self) -> Warming<'_> {
+        Warming { engine: self, keys: SmallVec::new() }
     }
 }
 
@@ -57,15 +62,15 @@ impl Warming<'_> {
         self.keys.len() >= WARMED_KEYS_MAX
     }
 
-    /// This key will be looked up.
+    /// This key of this database will be looked up.
     ///
     /// # Panics
     /// If [`Self::is_full`].
     #[inline]
-    pub fn add(&mut self, key: &[u8]) {
+    pub fn add(&mut self, database: usize, key: &[u8]) {
         assert!(!self.is_full(), "the caller has asked");
         let (shard, hash) = self.engine.hasher().locate(key);
-        self.keys.push((shard, hash));
+        self.keys.push(WarmedKey { database, shard, hash });
     }
 
     /// Brings everything nearer that the look-ups will need.
@@ -92,11 +97,10 @@ impl Warming<'_> {
 
     #[inline]
     fn each(&self, look: impl Fn(&Keyspace, TableHash) -> Option<()>) {
-        for &(shard, hash) in &self.keys {
+        for &WarmedKey { database, shard, hash } in &self.keys {
             // Whoever holds the lock is at work on these lines: not worth a wait.
             let shard: Option<MutexGuard<'_, Shard>> = self.engine.try_lock_shard(shard);
-            if let Some(keyspace) = shard.as_ref().and_then(|shard| shard.databases[self.database].as_deref())
-            {
+            if let Some(keyspace) = shard.as_ref().and_then(|shard| shard.databases[database].as_deref()) {
                 look(keyspace, hash);
             }
         }
@@ -160,9 +164,9 @@ mod tests {
         }
         let before = engine.metrics();
         let one_shard = engine.lock_key(0, b"key:3", UnixMillis(1), &mut fetched);
-        let mut warming = engine.warming(0);
+        let mut warming = engine.warming();
         for key in &keys {
-            warming.add(key.as_bytes());
+            warming.add(0, key.as_bytes());
         }
         assert!(warming.is_full());
         warming.finish();

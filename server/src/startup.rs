@@ -163,8 +163,8 @@ fn start_server_thread(
         end.report(Thread::new(server).and_then(|thread| {
             let thread = Rc::new(thread);
             let reader = Rc::clone(&thread.reader);
-            let serve = move |connection| dispatch::serve(connection, Rc::clone(&thread));
-            run_thread(options, vec![Rc::new(dispatch::ColdReads(reader))], serve, shutdown)
+            let reads = Rc::new(dispatch::ColdReads(reader));
+            run_thread(options, vec![reads], dispatch::Service(thread), shutdown)
         }));
     })
 }

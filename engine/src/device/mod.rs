@@ -172,6 +172,12 @@ pub trait DeviceQueue {
     /// What the kernel says, such as for a descriptor that is no eventfd.
     fn register_eventfd(&mut self, eventfd: BorrowedFd<'_>) -> io::Result<()>;
 
+    /// Switches the signal on, as it is at first, or off, for a caller that polls anyway. After switching it on, tells
+    /// whether there may be something to poll that was not signalled. A queue may go on signalling.
+    fn set_signal(&mut self, _is_on: bool) -> bool {
+        false
+    }
+
     /// How many requests were accepted and not yet delivered by `poll`.
     fn outstanding(&self) -> usize;
 

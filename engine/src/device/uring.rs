@@ -19,6 +19,7 @@ use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
 use io_uring::types::{Fixed, FsyncFlags, SubmitArgs, Timespec};
@@ -110,6 +111,10 @@ fn make_ring(entries: u32) -> io::Result<IoUring> {
         _ => error,
     })
 }
+
+/// Whether the signal can be switched off. The kernel orders "work is pending" before its look at the switch with a
+/// full barrier only where an atomic read-modify-write is one, which is x86; elsewhere the signal stays on.
+const SIGNAL_SWITCH: bool = cfg!(target_arch = "x86_64");
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Operation {
@@ -326,6 +331,23 @@ impl DeviceQueue for UringQueue {
         submitter.register_eventfd(eventfd.as_raw_fd())?;
         self.has_eventfd = true;
         Ok(())
+    }
+
+    fn set_signal(&mut self, is_on: bool) -> bool {
+        if !SIGNAL_SWITCH {
+            return false;
+        }
+        if !is_on {
+            self.ring.completion().disable_eventfd();
+            return false;
+        }
+        self.ring.completion().enable_eventfd();
+        // Pairs with the kernel's barrier between marking work as pending and looking at the switch.
+        fence(Ordering::SeqCst);
+        let submission = self.ring.submission();
+        let may_have_work = submission.taskrun() || submission.cq_overflow();
+        drop(submission);
+        may_have_work || !self.ring.completion().is_empty()
     }
 
     fn outstanding(&self) -> usize {

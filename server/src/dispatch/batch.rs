@@ -133,7 +133,7 @@ impl<'a> Batch<'a> {
         if !input.has_more() || !engine.is_worth_warming() {
             return 0;
         }
-        let mut warming = engine.warming(self.session.database);
+        let mut warming = engine.warming();
         let mut requests = 0;
         input.look_ahead(limits, WARMED_INPUT_BYTES_MAX, scratch, |arguments| {
             requests += 1;
@@ -141,7 +141,7 @@ impl<'a> Batch<'a> {
             if let Some(position) = entry.and_then(|entry| entry.single_key)
                 && position < arguments.len()
             {
-                warming.add(arguments.get(position));
+                warming.add(self.session.database, arguments.get(position));
             }
             requests < WARMED_REQUESTS_MAX && !warming.is_full()
         });

@@ -45,26 +45,11 @@ pub(super) async fn fetch_ahead(
     fetched: &mut Fetched,
     now: UnixMillis,
 ) -> usize {
-    let database = client.session.database;
-    let engine = &thread.server.engine;
-    let mut scratch = ArgumentRanges::new();
-    let limits = limits(&thread.server, &client.session);
-    // A request with several keys stopped at the first cold one: it will want them all.
-    client.input.look_ahead(&limits, usize::MAX, &mut scratch, |arguments| {
-        want_all(thread, engine, database, arguments, now, fetched);
-        false
-    });
     let own = thread.reader.fetch(fetched);
     let mut ahead = Fetched::new();
-    let mut requests = 0;
-    if thread.reader.outstanding() <= LOOK_AHEAD_READS_MAX {
-        client.input.look_ahead(&limits, LOOK_AHEAD_INPUT_BYTES_MAX, &mut scratch, |arguments| {
-            requests += 1;
-            let goes_on = requests == 1 || want_all(thread, engine, database, arguments, now, &mut ahead);
-            goes_on
-                && requests < LOOK_AHEAD_REQUESTS_MAX
-                && ahead.wanted_bytes() < LOOK_AHEAD_RECORD_BYTES_MAX
-        });
+    let mut requests = 1;
+    if client.input.has_successors() && thread.reader.outstanding() <= LOOK_AHEAD_READS_MAX {
+        requests = want_ahead(thread, client, now, &mut ahead);
     }
     // The reads are under way: awaiting them one after the other costs nothing.
     if ahead.has_wanted() {
@@ -75,6 +60,21 @@ pub(super) async fn fetch_ahead(
     } else {
         let _ = own.await;
     }
+    requests
+}
+
+/// Notes all cold keys whose values the requests of the client's input will need, except the first request's.
+/// Returns over how many requests it looked, the first included.
+fn want_ahead(thread: &Thread, client: &Client, now: UnixMillis, ahead: &mut Fetched) -> usize {
+    let database = client.session.database;
+    let limits = limits(&thread.server, &client.session);
+    let mut scratch = ArgumentRanges::new();
+    let mut requests = 0;
+    client.input.look_ahead(&limits, LOOK_AHEAD_INPUT_BYTES_MAX, &mut scratch, |arguments| {
+        requests += 1;
+        let goes_on = requests == 1 || want_request(thread, database, arguments, now, ahead);
+        goes_on && requests < LOOK_AHEAD_REQUESTS_MAX && ahead.wanted_bytes() < LOOK_AHEAD_RECORD_BYTES_MAX
+    });
     requests.max(1)
 }
 
@@ -88,9 +88,8 @@ pub(super) async fn fetch_own(reader: &Reader, fetched: &mut Fetched) -> Result<
 
 /// Notes all cold keys that a request needs the values of; false where looking further makes no sense, because the
 /// request may change what the following ones mean.
-fn want_all(
+fn want_request(
     thread: &Thread,
-    engine: &Engine,
     database: usize,
     arguments: Arguments<'_>,
     now: UnixMillis,
@@ -101,11 +100,23 @@ fn want_all(
         return false;
     }
     if entry.accepts(arguments.len()) && reads_values(entry, arguments) {
-        for key in keys(entry.command, arguments) {
-            engine.want(database, key, now, fetched);
-        }
+        want_keys(&thread.server.engine, database, entry, arguments, now, fetched);
     }
     true
+}
+
+/// Notes the cold ones among a request's keys.
+pub(super) fn want_keys(
+    engine: &Engine,
+    database: usize,
+    entry: &CommandEntry,
+    arguments: Arguments<'_>,
+    now: UnixMillis,
+    fetched: &mut Fetched,
+) {
+    for key in keys(entry.command, arguments) {
+        engine.want(database, key, now, fetched);
+    }
 }
 
 fn reads_values(entry: &CommandEntry, arguments: Arguments<'_>) -> bool {
@@ -134,5 +145,13 @@ impl CompletionSource for ColdReads {
 
     fn outstanding(&self) -> usize {
         self.0.outstanding()
+    }
+
+    fn listen(&self) -> bool {
+        self.0.set_signal(true)
+    }
+
+    fn quiet(&self) {
+        self.0.set_signal(false);
     }
 }

@@ -7,6 +7,7 @@ use thermocline_engine::{Admission, Engine, UnixMillis};
 use thermocline_protocol::{Arguments, ReplyEncoder};
 
 use super::batch::Batch;
+use super::cold;
 use super::key_positions::keys;
 use super::refusal;
 use crate::command::table::CommandEntry;
@@ -136,6 +137,11 @@ impl<'a> Batch<'a> {
             Ok(()) => {}
             Err(Failure::Cold) if self.fetch_failure.is_none() => {
                 self.output.truncate(start);
+                if entry.single_key.is_none() {
+                    // It stopped at the first cold value, and will want those of its other keys too.
+                    let (engine, database) = (&self.server.engine, self.session.database);
+                    cold::want_keys(engine, database, entry, arguments, self.now, self.fetched);
+                }
                 return Outcome::Cold;
             }
             Err(failure) => {
@@ -210,12 +216,12 @@ impl<'a> Batch<'a> {
 /// Asks for the memory that a command's look-ups will touch.
 #[cold]
 fn warm_up<'k>(engine: &Engine, database: usize, keys: impl Iterator<Item = &'k [u8]>) {
-    let mut warming = engine.warming(database);
+    let mut warming = engine.warming();
     for key in keys {
         if warming.is_full() {
-            std::mem::replace(&mut warming, engine.warming(database)).finish();
+            std::mem::replace(&mut warming, engine.warming()).finish();
         }
-        warming.add(key);
+        warming.add(database, key);
     }
     warming.finish();
 }

@@ -177,6 +177,13 @@ impl Input {
         self.received.as_ref().is_some_and(|received| received.len() > self.at) || self.kept.is_some()
     }
 
+    /// Whether bytes follow the request that [`Self::next`] found last and that was not consumed yet.
+    #[inline]
+    pub(super) fn has_successors(&self) -> bool {
+        self.kept.is_some()
+            || self.received.as_ref().is_some_and(|received| received.len() > self.at + self.request_bytes)
+    }
+
     /// Calls `visit` with the first whole requests of the input, as many as lie within its first `bytes_max` bytes,
     /// until it returns false. Consumes nothing.
     pub(super) fn look_ahead(

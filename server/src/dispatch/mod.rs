@@ -9,6 +9,7 @@
 //!       keys       key_positions where a command's keys are
 //!   what waits     waits         cold values, slow readers, full memory, handlers that wait
 //!     cold values  cold          look ahead, fetch all at once
+//!   many at once   preview       warms the caches for requests of several connections
 //! ```
 //!
 //! A batch is all that a connection has sent and the server has received by the time its task runs. It runs
@@ -27,12 +28,14 @@ mod connection;
 mod execute;
 mod input;
 pub mod key_positions;
+mod preview;
 mod refusal;
 mod waits;
 
 pub(crate) use batch::Scratch;
 pub use cold::ColdReads;
 pub use connection::serve;
+pub use preview::Service;
 
 #[cfg(test)]
 mod tests;

@@ -47,14 +47,36 @@ pub use probe::probe;
 pub use runtime::{ThreadOptions, run_thread};
 pub use thread::{Closer, ShutdownSignal, ThreadWaker};
 
+use std::future::Future;
 use std::io;
 use std::os::fd::BorrowedFd;
+
+/// Makes the tasks of a thread's connections.
+pub trait ConnectionHandler: 'static {
+    /// The task of a new connection. Inside, the facilities of tokio (local tasks, timers) and tokio-uring can be used.
+    fn serve(&self, connection: Connection) -> impl Future<Output = ()> + use<Self> + 'static;
+
+    /// Shows what several connections received at once, before any of their tasks runs: a chance to have memory on its
+    /// way that all of them will touch. Nothing is consumed.
+    fn preview(&self, _inputs: &mut dyn Iterator<Item = &[u8]>) {}
+}
+
+impl<C, F> ConnectionHandler for C
+where
+    C: Fn(Connection) -> F + 'static,
+    F: Future<Output = ()> + 'static,
+{
+    fn serve(&self, connection: Connection) -> impl Future<Output = ()> + use<C, F> + 'static {
+        self(connection)
+    }
+}
 
 /// Something besides the sockets that completes work on a server thread, such as the engine's disk ring.
 ///
 /// The reactor polls it from the thread that called [`run_thread`]; no method may block.
 pub trait CompletionSource {
-    /// Asks that `eventfd` be signalled whenever a completion may be waiting. Called once, before anything else.
+    /// Asks that `eventfd` be signalled whenever a completion may be waiting, except between [`Self::quiet`] and
+    /// [`Self::listen`]. Called once, before anything else.
     ///
     /// # Errors
     /// What the kernel answered; the thread does not start then.
@@ -67,6 +89,15 @@ pub trait CompletionSource {
     /// Takes all completions that are there, wakes who waits for them, and returns how many there were.
     fn drain(&self) -> usize;
 
-    /// How many operations have been submitted and not yet completed: while there are any, a short spin may pay.
+    /// How many operations were begun and have not been drained. While there are none, no signal is waited for.
     fn outstanding(&self) -> usize;
+
+    /// Signals are needed from now on, because the reactor is about to wait. Returns whether something may have
+    /// completed before, without a signal. A source may also signal all the time, as it does at first.
+    fn listen(&self) -> bool {
+        false
+    }
+
+    /// Signals are not needed for now: the reactor is awake and drains every round.
+    fn quiet(&self) {}
 }

@@ -2,7 +2,7 @@
 //!
 //! A *round* submits what tasks have queued, takes all completions of all sources, and wakes the tasks concerned.
 //! Rounds follow each other, with the tasks in between, until one finds nothing; then the reactor may spin for a
-//! moment and parks. Owns backpressure: when to stop receiving, who gets input buffers next, how long to let a
+//! moment, wait in the ring for a little longer, and at last parks. Owns backpressure: when to stop receiving, who gets input buffers next, how long to let a
 //! closed connection's output drain.
 //!
 //! **Invariant:** parked means: nothing is queued, nothing has completed, the eventfd will tell of anything new. Whoever
@@ -10,8 +10,9 @@
 
 use super::CompletionSource;
 use super::buffer_ring::RecvBuffer;
-use super::busy_poll::BusyPoll;
+use super::busy_poll::{BusyPoll, Plan, Wait as RingWait};
 use super::connection::Connection;
+use super::eventfd;
 use super::listener::Listener;
 use super::outgoing::SendStatus;
 use super::ring::{Completion, Ring};
@@ -42,6 +43,9 @@ const ACCEPT_REST: Duration = Duration::from_millis(100);
 /// How many [`Reactor::tick`]s a closed connection's output may take to go out.
 const LINGER_TICKS: u32 = 5;
 
+/// How long the reactor waits in the ring at once. Timers, and tasks that other threads wake, wait for it meanwhile.
+const WAIT_MAX: Duration = Duration::from_micros(500);
+
 /// Looks at the rings per look at the clock while spinning.
 const LOOKS_PER_CLOCK: u32 = 16;
 
@@ -71,9 +75,17 @@ struct Linger {
     ticks_left: u32,
 }
 
+/// Starts the connections' tasks, and shows their handler what came for them.
+pub(super) trait Tasks {
+    fn start(&self, connection: Connection);
+    fn preview(&self, inputs: &mut dyn Iterator<Item = &[u8]>);
+}
+
 pub(super) struct Reactor {
     ring: Ring,
     sources: Vec<Rc<dyn CompletionSource>>,
+    /// The eventfd that the sources signal, which the sockets' ring watches.
+    signal: OwnedFd,
     thread: Arc<ThreadShared>,
     shutdown: ShutdownSignal,
     /// Emptied when the thread stops accepting.
@@ -81,7 +93,7 @@ pub(super) struct Reactor {
     table: ConnectionTable,
     connections_max: usize,
     shutdown_grace: Duration,
-    spawn: Box<dyn Fn(Connection)>,
+    tasks: Box<dyn Tasks>,
     phase: Cell<Phase>,
     round: Cell<u32>,
     parked: Cell<bool>,
@@ -99,20 +111,21 @@ impl Reactor {
     pub(super) fn new(
         options: ThreadOptions,
         sources: Vec<Rc<dyn CompletionSource>>,
-        spawn: Box<dyn Fn(Connection)>,
+        tasks: Box<dyn Tasks>,
         shutdown: ShutdownSignal,
     ) -> io::Result<Rc<Self>> {
         let ring = Ring::new(options.recv_buffers, options.recv_buffer_bytes)?;
         Ok(Rc::new(Self {
             ring,
             sources,
+            signal: eventfd::create()?,
             thread: ThreadShared::new()?,
             shutdown,
             listeners: RefCell::new(options.listeners),
             table: ConnectionTable::default(),
             connections_max: options.connections_max,
             shutdown_grace: Duration::from_millis(options.shutdown_grace_ms),
-            spawn,
+            tasks,
             phase: Cell::new(Phase::Serving),
             round: Cell::new(0),
             parked: Cell::new(false),
@@ -141,8 +154,10 @@ impl Reactor {
         let eventfd = self.thread.eventfd().as_raw_fd();
         self.ring.register_eventfd(eventfd)?;
         for source in &self.sources {
-            source.register_eventfd(self.thread.eventfd())?;
+            source.register_eventfd(self.signal.as_fd())?;
+            source.quiet();
         }
+        self.ring.watch(self.signal.as_fd());
         self.ring.quiet();
         for index in 0..self.listeners.borrow().len() {
             self.accept(index as u32);
@@ -174,13 +189,23 @@ impl Reactor {
                 Phase::Stopping => return Poll::Ready(Ok(())),
                 _ => {}
             }
-            match self.spin() {
+            let plan = self.plan();
+            match plan.spin.map_or(Spin::Nothing, |bound| self.spin(bound)) {
                 Spin::Nothing => {}
                 Spin::RingHasWork => continue,
                 Spin::SourceDrained => {
                     // The tasks it woke may queue work for that source: there must be a round after them.
                     drained_in_spin = true;
                     continue;
+                }
+            }
+            if let Some(wait) = plan.wait {
+                if self.wait(wait)? {
+                    continue;
+                }
+                if self.outstanding() > 0 {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
             }
             self.ring.listen();
@@ -222,7 +247,10 @@ impl Reactor {
         self.feed_starved();
         let mut completions = self.completions.take();
         self.ring.turn(&mut completions)?;
-        progress |= !completions.is_empty();
+        progress |= completions.iter().any(|completion| !matches!(completion, Completion::Signalled { .. }));
+        if completions.len() > 1 {
+            self.tasks.preview(&mut completions.iter().filter_map(Completion::received));
+        }
         let mut ran_out = false;
         for completion in completions.drain(..) {
             match completion {
@@ -236,16 +264,17 @@ impl Reactor {
                     self.ring.send_rest(slot, state.fd());
                 }
                 Completion::Accepted { listener, result, more } => self.accepted(listener, result, more),
+                // What it tells of is drained below, in any case.
+                Completion::Signalled { more: true } => {}
+                Completion::Signalled { more: false } => self.ring.watch(self.signal.as_fd()),
             }
         }
         self.completions.replace(completions);
         if ran_out {
             self.ring.buffers().grow();
         }
-        for source in &self.sources {
-            source.flush();
-            progress |= source.drain() > 0;
-        }
+        self.sources.iter().for_each(|source| source.flush());
+        progress |= self.drain_sources() > 0;
         Ok(progress)
     }
 
@@ -253,15 +282,20 @@ impl Reactor {
         self.ring.has_work() || self.thread.is_signalled()
     }
 
-    /// Looks at the rings for a moment if that is likely to pay.
-    fn spin(&self) -> Spin {
-        let mut policy = self.busy_poll.borrow_mut();
-        if !policy.is_enabled() {
-            return Spin::Nothing;
-        }
+    /// Operations of the sources that are under way.
+    fn outstanding(&self) -> usize {
+        self.sources.iter().map(|source| source.outstanding()).sum()
+    }
+
+    /// Nothing is to do: what to do about that.
+    fn plan(&self) -> Plan {
+        self.busy_poll.borrow_mut().plan(Instant::now(), self.outstanding())
+    }
+
+    /// Looks at the rings for a moment.
+    fn spin(&self, bound: Duration) -> Spin {
         let start = Instant::now();
-        let outstanding = self.sources.iter().map(|source| source.outstanding()).sum();
-        let Some(bound) = policy.spin_for(start, outstanding) else { return Spin::Nothing };
+        let has_outstanding = self.outstanding() > 0;
         let mut outcome = Spin::Nothing;
         while outcome == Spin::Nothing && start.elapsed() < bound {
             for _ in 0..LOOKS_PER_CLOCK {
@@ -270,14 +304,35 @@ impl Reactor {
                     outcome = Spin::RingHasWork;
                     break;
                 }
-                if outstanding > 0 && self.sources.iter().any(|source| source.drain() > 0) {
+                if has_outstanding && self.drain_sources() > 0 {
                     outcome = Spin::SourceDrained;
                     break;
                 }
             }
         }
-        policy.spun(outcome != Spin::Nothing);
+        self.busy_poll.borrow_mut().spun(outcome != Spin::Nothing);
         outcome
+    }
+
+    /// Waits in the sockets' ring, which the sources signal too; returns whether a round is due.
+    fn wait(&self, wait: RingWait) -> io::Result<bool> {
+        let listens = self.outstanding() > 0;
+        let has_completed = listens && self.sources.iter().fold(false, |any, source| any | source.listen());
+        let is_due =
+            has_completed || self.has_work() || self.ring.wait(wait.events, wait.window, WAIT_MAX)?;
+        if listens {
+            self.sources.iter().for_each(|source| source.quiet());
+        }
+        Ok(is_due)
+    }
+
+    /// Takes what has completed in all sources; returns how much that was.
+    fn drain_sources(&self) -> usize {
+        let drained = self.sources.iter().map(|source| source.drain()).sum();
+        if drained > 0 {
+            self.busy_poll.borrow_mut().note_events(drained as u32);
+        }
+        drained
     }
 
     /// Once a second: what need not be done sooner.
@@ -352,7 +407,7 @@ impl Reactor {
         let state = self.table.insert_with(|slot| ConnectionState::new(id, slot, socket, peer));
         self.ring.open(state.slot);
         self.arm(&state);
-        (self.spawn)(Connection::new(Rc::clone(self), state));
+        self.tasks.start(Connection::new(Rc::clone(self), state));
     }
 
     // ---- input ----

@@ -11,7 +11,7 @@
 
 use super::buffer_ring::{BUFFER_GROUP, BufferRing, RecvBuffer};
 use super::outgoing::{OutgoingTable, SendStatus};
-use io_uring::types::{CancelBuilder, Fd};
+use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -45,6 +45,7 @@ const ACCEPT: u64 = 1;
 const RECV: u64 = 2;
 const SEND: u64 = 3;
 const CANCEL: u64 = 4;
+const WATCH: u64 = 5;
 
 fn tag(kind: u64, slot: u32) -> u64 {
     kind << 32 | u64::from(slot)
@@ -61,6 +62,18 @@ pub(super) enum Completion {
     SendEnded { slot: u32 },
     /// The kernel took only part of a batch: [`Ring::send_rest`] is due.
     SendStalled { slot: u32 },
+    /// The eventfd given to [`Ring::watch`] was signalled. Without `more`, it is not watched any longer.
+    Signalled { more: bool },
+}
+
+impl Completion {
+    /// The bytes that were received, if this is about some.
+    pub(super) fn received(&self) -> Option<&[u8]> {
+        match self {
+            Self::Received { result: Ok(Some(buffer)), .. } => Some(buffer),
+            _ => None,
+        }
+    }
 }
 
 /// The sockets' ring of one thread.
@@ -77,6 +90,8 @@ pub(super) struct Ring {
     reaped: RefCell<Vec<cqueue::Entry>>,
     /// The error after which the kernel takes no more work; the next turn reports it.
     broken: Cell<Option<i32>>,
+    /// Whether the kernel can wait for several completions and be content with one after a while (Linux 6.12).
+    waits_for_several: bool,
 }
 
 impl Ring {
@@ -86,6 +101,7 @@ impl Ring {
     /// What the kernel answered; see [`probe`](super::probe()) for what it means.
     pub(super) fn new(buffer_count: u16, buffer_bytes: u32) -> io::Result<Self> {
         let uring = build()?;
+        let waits_for_several = uring.params().is_feature_min_timeout();
         let buffers = BufferRing::new(buffer_count, buffer_bytes)?;
         buffers.register(&uring.submitter())?;
         Ok(Self {
@@ -97,6 +113,7 @@ impl Ring {
             multishot_recv: Cell::new(true),
             reaped: RefCell::default(),
             broken: Cell::new(None),
+            waits_for_several,
         })
     }
 
@@ -131,6 +148,13 @@ impl Ring {
         };
         self.armed.set(self.armed.get() + 1);
         self.push(&entry.user_data(tag(RECV, slot)));
+    }
+
+    /// Reports every signal of an eventfd, which is never read, until a completion without `more`.
+    pub(super) fn watch(&self, eventfd: BorrowedFd<'_>) {
+        let entry = opcode::PollAdd::new(Fd(eventfd.as_raw_fd()), libc::POLLIN as u32).multi(true).build();
+        self.armed.set(self.armed.get() + 1);
+        self.push(&entry.user_data(tag(WATCH, 0)));
     }
 
     pub(super) fn cancel_accept(&self, listener: u32) {
@@ -295,6 +319,10 @@ impl Ring {
                 out.push(Completion::Received { slot, result, more });
             }
             SEND => self.decode_send(slot, result, out),
+            WATCH => {
+                self.disarm_unless(more);
+                out.push(Completion::Signalled { more });
+            }
             // A cancellation reports only that its target was gone already.
             _ => {}
         }
@@ -335,6 +363,28 @@ impl Ring {
     fn disarm_unless(&self, more: bool) {
         if !more {
             self.armed.set(self.armed.get() - 1);
+        }
+    }
+
+    /// Waits in the ring until it has `events` completions; after `window` one is enough; after `at_most` none is
+    /// needed. Returns whether there may be any. Nothing may be queued. One system call.
+    ///
+    /// # Errors
+    /// The ring does not work any more.
+    pub(super) fn wait(&self, events: usize, window: Duration, at_most: Duration) -> io::Result<bool> {
+        let uring = self.uring.borrow();
+        let timespec = Timespec::from(at_most);
+        let mut arguments = SubmitArgs::new().timespec(&timespec);
+        let mut wanted = 1;
+        if events > 1 && self.waits_for_several {
+            wanted = events;
+            arguments = arguments.min_wait_usec(window.as_micros() as u32);
+        }
+        match uring.submitter().submit_with_args(wanted, &arguments) {
+            Ok(_) => Ok(true),
+            Err(error) if error.raw_os_error() == Some(libc::ETIME) => Ok(false),
+            Err(error) if is_transient(&error) => Ok(true),
+            Err(error) => Err(error),
         }
     }
 

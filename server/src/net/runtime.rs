@@ -2,13 +2,13 @@
 //!
 //! Owns the tokio-uring runtime that hosts the reactor, the connections' tasks and timers.
 
-use super::CompletionSource;
 use super::connection::Connection;
 use super::eventfd;
 use super::listener::Listener;
-use super::reactor::Reactor;
+use super::reactor::{Reactor, Tasks};
 use super::thread::{ShutdownSignal, ThreadWaker};
-use std::future::{Future, poll_fn};
+use super::{CompletionSource, ConnectionHandler};
+use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -53,29 +53,21 @@ impl Default for ThreadOptions {
     }
 }
 
-/// Serves on the calling thread until `shutdown` is requested: `on_connection` makes the task of every connection.
+/// Serves on the calling thread until `shutdown` is requested: `handler` makes the task of every connection.
 ///
-/// `sources` are driven beside the sockets. Inside `on_connection` the facilities of tokio (local tasks, timers) and
-/// tokio-uring can be used.
+/// `sources` are driven beside the sockets.
 ///
 /// # Errors
 /// The rings could not be set up (see [`probe`](super::probe())) or broke.
-pub fn run_thread<C, F>(
+pub fn run_thread(
     options: ThreadOptions,
     sources: Vec<Rc<dyn CompletionSource>>,
-    on_connection: C,
+    handler: impl ConnectionHandler,
     shutdown: ShutdownSignal,
-) -> io::Result<()>
-where
-    C: Fn(Connection) -> F + 'static,
-    F: Future<Output = ()> + 'static,
-{
+) -> io::Result<()> {
     let runtime = runtime()?;
     runtime.block_on(async move {
-        let spawn = Box::new(move |connection| {
-            tokio::task::spawn_local(on_connection(connection));
-        });
-        let reactor = Reactor::new(options, sources, spawn, shutdown.clone())?;
+        let reactor = Reactor::new(options, sources, Box::new(Spawning(handler)), shutdown.clone())?;
         shutdown.register(ThreadWaker(Arc::clone(reactor.thread())));
         let ticking = Rc::clone(&reactor);
         tokio::task::spawn_local(async move {
@@ -93,6 +85,19 @@ where
         });
         task.await.unwrap_or_else(|error| Err(io::Error::other(error)))
     })
+}
+
+/// A handler as the reactor uses it: of any kind, its tasks started.
+struct Spawning<H>(H);
+
+impl<H: ConnectionHandler> Tasks for Spawning<H> {
+    fn start(&self, connection: Connection) {
+        tokio::task::spawn_local(self.0.serve(connection));
+    }
+
+    fn preview(&self, inputs: &mut dyn Iterator<Item = &[u8]>) {
+        self.0.preview(inputs);
+    }
 }
 
 /// The runtime of one thread. Its own ring must not defer its task work: tokio watches that ring's descriptor, which

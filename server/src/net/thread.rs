@@ -18,7 +18,7 @@ pub(super) struct CloseRequest {
 
 #[derive(Debug)]
 pub(super) struct ThreadShared {
-    /// Signalled by the rings of the thread and by [`ThreadWaker::wake`].
+    /// Signalled by the sockets' ring and by [`ThreadWaker::wake`]; what a parked reactor waits for.
     eventfd: File,
     /// Set while the reactor still has to look at what other threads did; saves them further signals.
     signalled: AtomicBool,

@@ -17,6 +17,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use smallvec::{SmallVec, smallvec};
+
 use super::compression::Decompressor;
 use super::record::{self, Stored};
 use crate::device::buffer::{AlignedBuffer, BufferPool};
@@ -26,6 +28,7 @@ use crate::fetch::{Fetched, Wanted};
 use crate::index::Location;
 use crate::shard::keyspace::KeyspaceId;
 use crate::value::{self, Value};
+use crate::warming::WARMED_KEYS_MAX;
 
 /// Reads in flight at once in one thread; more wait in order.
 const MAX_READS: usize = 512;
@@ -66,7 +69,7 @@ struct State {
 /// One read in progress, and everyone who waits for it.
 struct Read {
     wanted: Wanted,
-    waiters: Vec<Rc<Waiter>>,
+    waiters: SmallVec<[Rc<Waiter>; 1]>,
     submitted_us: u64,
 }
 
@@ -74,7 +77,19 @@ struct Read {
 struct Waiter {
     outstanding: Cell<usize>,
     waker: RefCell<Option<Waker>>,
-    results: RefCell<Vec<FetchResult>>,
+    results: RefCell<SmallVec<[FetchResult; 1]>>,
+}
+
+impl Waiter {
+    fn hand_over(&self, result: FetchResult) {
+        self.results.borrow_mut().push(result);
+        self.outstanding.set(self.outstanding.get() - 1);
+        if self.outstanding.get() == 0
+            && let Some(waker) = self.waker.borrow_mut().take()
+        {
+            waker.wake();
+        }
+    }
 }
 
 type FetchResult = (KeyspaceId, Location, Result<Value, FetchError>);
@@ -143,6 +158,11 @@ impl Reader {
         }
     }
 
+    /// Switches the signal on or off; after switching it on, tells whether something may have completed unnoticed.
+    pub fn set_signal(&self, is_on: bool) -> bool {
+        self.state.borrow_mut().queue.as_mut().is_some_and(|queue| queue.set_signal(is_on))
+    }
+
     /// Reads that were asked for and are not done.
     pub fn outstanding(&self) -> usize {
         self.in_flight.get()
@@ -167,6 +187,7 @@ impl Reader {
         let mut completions = std::mem::take(&mut state.completions);
         let count = queue.poll(&mut completions);
         let now_us = if count > 0 { self.engine.clock().monotonic_us() } else { 0 };
+        self.warm_up(state, &completions);
         for completion in completions.drain(..) {
             self.complete(state, completion, now_us);
         }
@@ -191,20 +212,24 @@ impl Reader {
         let waiter = Rc::new(Waiter {
             outstanding: Cell::new(0),
             waker: RefCell::new(None),
-            results: RefCell::new(Vec::new()),
+            results: RefCell::default(),
         });
         for wanted in fetched.take_wanted() {
-            waiter.outstanding.set(waiter.outstanding.get() + 1);
             if let Some(&slot) = state.joined.get(&wanted.location)
-                && state.reads.get_mut(slot).wanted.keyspace == wanted.keyspace
+                && let read = state.reads.get_mut(slot)
+                && read.wanted.keyspace == wanted.keyspace
             {
-                state.reads.get_mut(slot).waiters.push(Rc::clone(&waiter));
+                if read.waiters.last().is_none_or(|last| !Rc::ptr_eq(last, &waiter)) {
+                    read.waiters.push(Rc::clone(&waiter));
+                    waiter.outstanding.set(waiter.outstanding.get() + 1);
+                }
                 continue;
             }
+            waiter.outstanding.set(waiter.outstanding.get() + 1);
             let location = wanted.location;
             let slot = state.reads.insert(Read {
                 wanted,
-                waiters: vec![Rc::clone(&waiter)],
+                waiters: smallvec![Rc::clone(&waiter)],
                 submitted_us: started_us,
             });
             state.joined.insert(location, slot);
@@ -251,15 +276,27 @@ impl Reader {
         if let Err(error) = &result {
             tracing::warn!(location = ?read.wanted.location, %error, "a cold value could not be read");
         }
-        for waiter in &read.waiters {
-            let outcome = (read.wanted.keyspace, read.wanted.location, result.clone());
-            waiter.results.borrow_mut().push(outcome);
-            waiter.outstanding.set(waiter.outstanding.get() - 1);
-            if waiter.outstanding.get() == 0
-                && let Some(waker) = waiter.waker.borrow_mut().take()
-            {
-                waker.wake();
+        let Read { wanted: Wanted { keyspace, location, .. }, mut waiters, .. } = read;
+        let last = waiters.pop().expect("a read is waited for");
+        for waiter in waiters {
+            waiter.hand_over((keyspace, location, result.clone()));
+        }
+        last.hand_over((keyspace, location, result));
+    }
+
+    /// Commands will look up the keys that were read, one after the other: asks for their entries' memory together.
+    fn warm_up(&self, state: &mut State, completions: &[Completion]) {
+        if completions.len() < 2 {
+            return;
+        }
+        let read = |completion: &Completion| completion.token as u32;
+        for some in completions.chunks(WARMED_KEYS_MAX) {
+            let mut warming = self.engine.warming();
+            for completion in some {
+                let wanted = &state.reads.get_mut(read(completion)).wanted;
+                warming.add(wanted.database, &wanted.key);
             }
+            warming.finish();
         }
     }
 }
@@ -293,7 +330,7 @@ fn decode_value(
     if record.head.keyspace != wanted.keyspace || record.key != &*wanted.key {
         // Under another name: right if the key was renamed while its value was on the SSD.
         let alias = engine.ledger().alias(location);
-        if alias.is_none_or(|alias| alias.keyspace != wanted.keyspace || alias.key != wanted.key) {
+        if alias.is_none_or(|alias| alias.keyspace != wanted.keyspace || *alias.key != *wanted.key) {
             return Err(FetchError::Damaged("it is another key's".to_owned()));
         }
     }
