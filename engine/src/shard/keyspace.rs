@@ -207,6 +207,11 @@ impl Keyspace {
         self.residents.move_to_warm_end(number);
     }
 
+    /// Treats a resident that cannot leave DRAM now as if it had been used.
+    pub(crate) fn pass_over(&mut self, number: u32, tick: u32) {
+        self.residents.touch(number, tick, 0);
+    }
+
     pub(crate) fn oldest_resident(&self) -> Option<u32> {
         self.residents.oldest()
     }
