@@ -6,4 +6,5 @@ mod gc;
 mod model;
 mod oversize;
 mod promotion;
+mod races;
 mod world;
