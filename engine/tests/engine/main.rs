@@ -7,4 +7,5 @@ mod model;
 mod oversize;
 mod promotion;
 mod races;
+mod simulation;
 mod world;
