@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::engine::Engine;
 use crate::tier::demotion::{Demoter, Reach};
+use crate::tier::drain::{Drain, Progress};
 use crate::tier::requests::{Done, Request};
 use crate::tier::ssd::writer::Refusal;
 use crate::tier::work::Work;
@@ -50,14 +51,6 @@ pub struct Background {
     expiry: ExpiryPass,
     observed_shard: usize,
     next_observation_us: u64,
-}
-
-/// A `TIER DRAIN` under way.
-struct Drain {
-    done: Done,
-    /// Shards found without a demotable value in a row.
-    empty_shards: usize,
-    counted: u64,
 }
 
 #[derive(Default)]
@@ -103,10 +96,9 @@ impl Background {
         self.engine.keep_ceiling();
         self.observe_tail();
         if let Some(mut work) = self.work.take() {
-            work.is_draining = self.drain.is_some();
             busy |= work.complete() > 0;
             busy |= self.answer_requests(&mut work);
-            busy |= self.demote(&mut work);
+            busy |= if self.drain.is_some() { self.drain(&mut work) } else { self.demote(&mut work) };
             busy |= gc::step(&mut work);
             work.write_out();
             let is_full = work.collector.is_stuck() && !self.may_evict;
@@ -160,14 +152,17 @@ impl Background {
                         self.retried.push_back((database, key, done));
                     }
                 }
-                Request::Drain { done } => self.drain = Some(Drain { done, empty_shards: 0, counted: 0 }),
+                Request::Drain { done } => match &mut self.drain {
+                    Some(drain) => drain.join(done, work),
+                    None => self.drain = Some(Drain::new(done, work)),
+                },
                 Request::Collect { done } => work.collector.request(done),
             }
         }
         answered > 0
     }
 
-    /// Demotes what is over the watermark, or everything where that was asked for.
+    /// Demotes what is over the watermark.
     fn demote(&mut self, work: &mut Work) -> bool {
         if work.is_paused() {
             return false;
@@ -177,20 +172,14 @@ impl Background {
             (budget.used_bytes(), budget.high_watermark_bytes(), budget.low_watermark_bytes());
         let mut wanted =
             if used > high { used.saturating_sub(low).saturating_sub(work.writing_bytes) } else { 0 };
-        let draining = self.drain.is_some();
-        if wanted == 0 && !draining {
-            return false;
-        }
-        let reach =
-            if draining || budget.pressure() == Pressure::Full { Reach::Anything } else { Reach::ColdEnd };
+        let reach = if budget.pressure() == Pressure::Full { Reach::Anything } else { Reach::ColdEnd };
         let now = self.engine.clock().now();
-        let shard_count = self.engine.shard_count();
         let mut did_something = false;
         for _ in 0..SHARDS_PER_STEP {
-            if wanted == 0 && !draining {
+            if wanted == 0 {
                 break;
             }
-            let limit = if draining { BYTES_PER_SHARD } else { wanted.min(BYTES_PER_SHARD) };
+            let limit = wanted.min(BYTES_PER_SHARD);
             let batch = self.demoter.demote_from_shard(work, self.next_shard, limit, reach, now);
             let moved = batch.freed_bytes + batch.writing_bytes;
             wanted = wanted.saturating_sub(moved);
@@ -203,22 +192,25 @@ impl Background {
                 }
                 Some(Refusal::TooLong) | None => {}
             }
-            if let Some(drain) = &mut self.drain {
-                drain.empty_shards = if moved > 0 { 0 } else { drain.empty_shards + 1 };
-            }
-            self.next_shard = (self.next_shard + 1) % shard_count;
+            self.next_shard = (self.next_shard + 1) % self.engine.shard_count();
         }
-        self.finish_drain(work, shard_count);
         did_something
     }
 
-    /// A drain is over when no shard has anything to demote and all writes are done, or the SSD is full.
-    fn finish_drain(&mut self, work: &Work, shard_count: usize) {
-        let Some(drain) = &mut self.drain else { return };
-        if (drain.empty_shards > shard_count && work.is_idle()) || work.collector.is_stuck() {
-            drain.done.add(drain.counted);
-            self.drain = None;
+    /// Demotes everything.
+    fn drain(&mut self, work: &mut Work) -> bool {
+        if work.is_paused() {
+            return false;
         }
+        let now = self.engine.clock().now();
+        let Some(drain) = &mut self.drain else { return false };
+        let progress = drain.step(&mut self.demoter, work, now);
+        let is_over =
+            progress == Progress::Over || (progress == Progress::NoSpace && work.collector.is_stuck());
+        if is_over && let Some(drain) = self.drain.take() {
+            drain.end(work);
+        }
+        progress == Progress::More
     }
 
     /// No free segment: gc is at work, or both tiers are full and the policy decides.

@@ -354,7 +354,8 @@ impl Engine {
         outcome
     }
 
-    /// Moves all values to the SSD; resolves when they are out of DRAM, or the SSD is full.
+    /// Moves all values to the SSD. Resolves to how many left DRAM meanwhile, when all are out of it, or when what is left
+    /// cannot leave: it is longer than a segment, the SSD is full, or clients or write errors keep bringing values back.
     pub fn drain(&self) -> Outcome {
         let (done, outcome) = request();
         self.request(Request::Drain { done });

@@ -61,6 +61,8 @@ pub(crate) struct Keyspace {
     residents: Residents,
     /// Heap memory of the residents' values.
     value_bytes: usize,
+    /// The part of `value_bytes` of which the SSD has a valid copy.
+    clean_bytes: usize,
     /// Change of `value_bytes` and residents not yet passed on.
     growth_bytes: isize,
     keys_with_expiry: usize,
@@ -84,6 +86,7 @@ impl Keyspace {
             entries: Entries::default(),
             residents: Residents::default(),
             value_bytes: 0,
+            clean_bytes: 0,
             growth_bytes: 0,
             keys_with_expiry: 0,
             hasher,
@@ -130,11 +133,7 @@ impl Keyspace {
 
     /// Heap memory of the values that the SSD has too, in bytes.
     pub(crate) fn clean_bytes(&self) -> usize {
-        self.residents
-            .iter()
-            .filter(|resident| matches!(resident.copy(), SsdCopy::Clean(_)))
-            .map(|resident| resident.value.heap_bytes())
-            .sum()
+        self.clean_bytes
     }
 
     /// By how much the DRAM that demotion can free has changed since the last call, in bytes.
@@ -205,6 +204,11 @@ impl Keyspace {
     /// Puts a resident at the recent end of the LRU list although nobody used it.
     pub(crate) fn move_to_warm_end(&mut self, number: u32) {
         self.residents.move_to_warm_end(number);
+    }
+
+    /// Treats a resident that cannot leave DRAM now as if it had been used.
+    pub(crate) fn pass_over(&mut self, number: u32, tick: u32) {
+        self.residents.touch(number, tick, 0);
     }
 
     pub(crate) fn oldest_resident(&self) -> Option<u32> {
@@ -395,9 +399,8 @@ impl Keyspace {
 
     /// Notes that this dirty resident was copied to be written, under a ticket.
     pub(crate) fn start_preparing(&mut self, number: u32, ticket: u64) {
-        let resident = self.residents.get_mut(number);
-        assert_eq!(resident.copy(), SsdCopy::None, "only a dirty value is written");
-        resident.set_copy(SsdCopy::Preparing(ticket));
+        let copy = self.set_copy(number, SsdCopy::Preparing(ticket));
+        assert_eq!(copy, SsdCopy::None, "only a dirty value is written");
     }
 
     /// The copy made under `ticket` has been given a location, whose bytes the ledger counts already, or none.
@@ -406,7 +409,7 @@ impl Keyspace {
         let is_current = self.residents.slot(number).is_some_and(|r| r.copy() == SsdCopy::Preparing(ticket));
         if is_current {
             let copy = location.map_or(SsdCopy::None, SsdCopy::Writing);
-            self.residents.get_mut(number).set_copy(copy);
+            self.set_copy(number, copy);
         }
         is_current
     }
@@ -419,7 +422,7 @@ impl Keyspace {
             return false;
         }
         if succeeded {
-            self.residents.get_mut(number).set_copy(SsdCopy::Clean(location));
+            self.set_copy(number, SsdCopy::Clean(location));
         } else {
             self.discard_ssd_copy(number);
         }
@@ -428,10 +431,10 @@ impl Keyspace {
 
     /// Drops the DRAM copy of a clean value.
     pub(crate) fn demote_clean(&mut self, number: u32) {
-        let resident = self.residents.remove(number);
-        let SsdCopy::Clean(location) = resident.copy() else {
+        let SsdCopy::Clean(location) = self.set_copy(number, SsdCopy::None) else {
             panic!("only a clean value is dropped from DRAM");
         };
+        let resident = self.residents.remove(number);
         self.account_removed(&resident.value);
         let handle = resident.entry();
         let mut head = self.entries.head(handle);
@@ -456,7 +459,9 @@ impl Keyspace {
                 head.set_place(Place::Ssd(to));
                 self.entries.set_head(handle, head);
             }
-            Place::Dram(number) => self.residents.get_mut(number).set_copy(SsdCopy::Clean(to)),
+            Place::Dram(number) => {
+                self.set_copy(number, SsdCopy::Clean(to));
+            }
         }
         self.ledger.release(from);
     }
@@ -566,13 +571,17 @@ impl Keyspace {
         }
         assert_eq!(residents, self.residents.len());
         assert_eq!(value_bytes, self.value_bytes);
+        let is_clean = |resident: &&Resident| matches!(resident.copy(), SsdCopy::Clean(_));
+        let clean = self.residents.iter().filter(is_clean);
+        assert_eq!(clean.map(|resident| resident.value.heap_bytes()).sum::<usize>(), self.clean_bytes);
         assert_eq!(with_expiry, self.keys_with_expiry);
         claimed
     }
 
     fn install(&mut self, handle: Handle, value: Value, copy: SsdCopy, tick: u32) {
         let heap_bytes = value.heap_bytes();
-        let number = self.residents.insert(value, copy, handle, tick);
+        let number = self.residents.insert(value, SsdCopy::None, handle, tick);
+        self.set_copy(number, copy);
         let mut head = self.entries.head(handle);
         head.set_place(Place::Dram(number));
         self.entries.set_head(handle, head);
@@ -604,12 +613,25 @@ impl Keyspace {
     }
 
     fn discard_ssd_copy(&mut self, number: u32) {
-        let resident = self.residents.get_mut(number);
-        let copy = resident.copy();
-        resident.set_copy(SsdCopy::None);
+        let copy = self.set_copy(number, SsdCopy::None);
         if let SsdCopy::Writing(location) | SsdCopy::Clean(location) = copy {
             self.ledger.release(location);
         }
+    }
+
+    /// Notes what the SSD has of a resident; returns what it had before. A value's length changes only while the SSD
+    /// has nothing of it, which keeps the sum of the clean ones right.
+    fn set_copy(&mut self, number: u32, copy: SsdCopy) -> SsdCopy {
+        let resident = self.residents.get_mut(number);
+        let before = resident.copy();
+        resident.set_copy(copy);
+        let heap_bytes = resident.value.heap_bytes();
+        match (matches!(before, SsdCopy::Clean(_)), matches!(copy, SsdCopy::Clean(_))) {
+            (false, true) => self.clean_bytes += heap_bytes,
+            (true, false) => self.clean_bytes -= heap_bytes,
+            _ => {}
+        }
+        before
     }
 
     fn account_removed(&mut self, value: &Value) {

@@ -42,6 +42,8 @@ pub(crate) enum Reach {
     ColdEnd,
     /// Those at the cold end, whatever they are.
     Anything,
+    /// All of one database, coldest first, whatever they are.
+    Database(usize),
 }
 
 /// A value copied to be written.
@@ -74,6 +76,9 @@ pub(crate) struct Batch {
     pub(crate) freed_bytes: usize,
     /// DRAM that will be given back when the writes are done.
     pub(crate) writing_bytes: usize,
+    /// How many residents were looked at, of how many that the batch may take from.
+    pub(crate) looks: usize,
+    pub(crate) residents: usize,
     /// Why not everything that was copied could be written.
     pub(crate) refusal: Option<Refusal>,
 }
@@ -105,7 +110,9 @@ impl Demoter {
         let engine = Arc::clone(&self.engine);
         {
             let mut shard = engine.lock_shard(shard_number);
+            let clean_demotions_before = shard.counters.clean_demotions;
             self.copy_cold_end(&mut shard, wanted_bytes, reach, now, &mut batch);
+            work.demoted_values += shard.counters.clean_demotions - clean_demotions_before;
             engine.report_growth(&mut shard);
         }
         if !self.candidates.is_empty() {
@@ -139,6 +146,7 @@ impl Demoter {
             SsdCopy::Clean(_) => {
                 keyspace.demote_clean(resident);
                 shard_ref.counters.clean_demotions += 1;
+                work.demoted_values += 1;
                 engine.report_growth(&mut shard);
                 done.add(1);
                 Ok(())
@@ -163,11 +171,13 @@ impl Demoter {
     ) {
         let tick = tick_at(now);
         let mut copied_bytes = 0;
+        batch.residents = within(shard, reach).map(|(_, keyspace)| keyspace.resident_count()).sum();
         for _ in 0..BATCH_LOOKS {
             if batch.freed_bytes + copied_bytes >= wanted_bytes || self.candidates.len() >= BATCH_VALUES {
                 break;
             }
-            let Some((database, resident)) = coldest(shard, tick) else { break };
+            let Some((database, resident)) = coldest(shard, reach, tick) else { break };
+            batch.looks += 1;
             let counters = &mut shard.counters;
             let keyspace = shard.databases[database].as_deref_mut().expect("it has a resident");
             let (handle, copy) = (keyspace.resident(resident).entry(), keyspace.resident(resident).copy());
@@ -189,13 +199,19 @@ impl Demoter {
                             .is_oversize(keyspace.key(handle), &keyspace.resident(resident).value) =>
                 {
                     if copied_bytes > 0 && copied_bytes + dram_bytes > BATCH_BYTES {
+                        batch.looks -= 1;
                         break;
                     }
                     self.engine.note_tail_age(tick.wrapping_sub(keyspace.resident(resident).touched_tick()));
                     self.copy_value(keyspace, resident, now);
                     copied_bytes += dram_bytes;
                 }
-                _ => {}
+                SsdCopy::Preparing(_) | SsdCopy::Writing(_) => {}
+                SsdCopy::None | SsdCopy::Clean(_) => {
+                    // As if it had been used: it must not be the coldest of the shard for ever.
+                    keyspace.pass_over(resident, tick);
+                    continue;
+                }
             }
             // Out of the way of the next look: it is dropped when its write is done, by number, not by place.
             keyspace.move_to_warm_end(resident);
@@ -305,15 +321,25 @@ impl Demoter {
     }
 }
 
-/// The coldest resident of a shard's databases.
-fn coldest(shard: &Shard, tick: u32) -> Option<(usize, u32)> {
-    let oldest = |(database, keyspace): (usize, &Option<Box<Keyspace>>)| {
-        let keyspace = keyspace.as_ref()?;
+/// The databases of a shard that a batch may take from.
+fn within(shard: &Shard, reach: Reach) -> impl Iterator<Item = (usize, &Keyspace)> {
+    let databases = match reach {
+        Reach::Database(database) => database..database + 1,
+        Reach::ColdEnd | Reach::Anything => 0..shard.databases.len(),
+    };
+    let first = databases.start;
+    let keyspaces = shard.databases[databases].iter().enumerate();
+    keyspaces.filter_map(move |(at, keyspace)| Some((first + at, keyspace.as_deref()?)))
+}
+
+/// The coldest resident that a batch may take.
+fn coldest(shard: &Shard, reach: Reach, tick: u32) -> Option<(usize, u32)> {
+    let oldest = |(database, keyspace): (usize, &Keyspace)| {
         let resident = keyspace.oldest_resident()?;
         let age = tick.wrapping_sub(keyspace.resident(resident).touched_tick());
         Some((age, database, resident))
     };
-    let coldest = shard.databases.iter().enumerate().filter_map(oldest).max_by_key(|&(age, ..)| age)?;
+    let coldest = within(shard, reach).filter_map(oldest).max_by_key(|&(age, ..)| age)?;
     Some((coldest.1, coldest.2))
 }
 

@@ -190,7 +190,8 @@ impl Engine {
         // Renamed since the copy was made: the next collection of the segment finds it under its new name.
     }
 
-    fn is_value_at(&self, keyspace: KeyspaceId, key: &[u8], location: Location) -> bool {
+    /// Whether the record at `location` is the key's value now.
+    pub(crate) fn is_value_at(&self, keyspace: KeyspaceId, key: &[u8], location: Location) -> bool {
         let (shard, hash) = self.hasher().locate(key);
         let mut shard = self.lock_shard(shard);
         shard.keyspace_by_id(keyspace).is_some_and(|keyspace| {

@@ -45,8 +45,8 @@ pub(crate) struct Work {
     completions: Vec<Completion>,
     /// DRAM that writes in flight will give back.
     pub(crate) writing_bytes: usize,
-    /// Whether every value is to leave DRAM, however recently it was used.
-    pub(crate) is_draining: bool,
+    /// Values that were demoted since the start.
+    pub(crate) demoted_values: u64,
     pause_us: u64,
     paused_until_us: u64,
 }
@@ -66,7 +66,7 @@ impl Work {
             writer: Writer::new(layout, Arc::clone(engine.ledger()), tier_id),
             completions: Vec::new(),
             writing_bytes: 0,
-            is_draining: false,
+            demoted_values: 0,
             pause_us: 0,
             paused_until_us: 0,
             engine,
@@ -148,10 +148,11 @@ impl Work {
             match note {
                 Note::Demoted { shard, keyspace, resident, location, dram_bytes, done } => {
                     self.writing_bytes = self.writing_bytes.saturating_sub(dram_bytes);
-                    let asked_for = done.is_some() || self.is_draining;
+                    let asked_for = done.is_some();
                     let dropped = self
                         .engine
                         .finish_demotion(shard, keyspace, resident, location, succeeded, asked_for);
+                    self.demoted_values += u64::from(dropped);
                     if let (true, Some(done)) = (dropped, done) {
                         done.add(1);
                     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::world::World;
 use thermocline_engine::device::memory::MemoryDevice;
-use thermocline_engine::{EvictionPolicy, SetExpiry};
+use thermocline_engine::{Admission, EvictionPolicy, SetExpiry};
 
 const SEGMENT_BYTES: u64 = 256 << 10;
 const VALUE_BYTES: usize = 1000;
@@ -121,4 +121,43 @@ fn when_both_tiers_are_full_the_policy_deletes_and_writes_go_on() {
     });
     assert!(left.count() > 1000);
     world.engine.verify();
+}
+
+/// Values of which only one fits a segment: much of each segment is empty, and no collection changes that.
+fn world_of_long_values() -> (World, Vec<u8>) {
+    let segment_bytes = 64 << 10;
+    let world = World::new(Arc::new(MemoryDevice::new(1, 40 * segment_bytes)), 200_000, segment_bytes);
+    let mut random = Random(7);
+    (world, (0..36_000).map(|_| random.below(256) as u8).collect())
+}
+
+#[test]
+fn a_collection_that_was_asked_for_ends() {
+    let (mut world, long) = world_of_long_values();
+    for key in 0..10u64 {
+        assert!(world.set(0, &key.to_le_bytes(), &long, SetExpiry::Clear));
+    }
+    world.drain();
+    let outcome = world.engine.collect_garbage();
+    assert_eq!(world.wait_for(outcome), 0);
+    for key in 0..5u64 {
+        assert!(world.on_key(0, &key.to_le_bytes(), |keys| Ok(keys.remove(&key.to_le_bytes()))).unwrap());
+    }
+    let outcome = world.engine.collect_garbage();
+    assert_eq!(world.wait_for(outcome), 5);
+}
+
+#[test]
+fn segments_that_hold_all_they_can_are_not_rewritten_for_ever() {
+    let (mut world, long) = world_of_long_values();
+    let mut accepted = 0u64;
+    while world.set(0, &accepted.to_le_bytes(), &long, SetExpiry::Clear) {
+        accepted += 1;
+        assert!(accepted < 100, "the tiers are full at some point");
+    }
+    assert!(accepted > 35, "{accepted} values");
+    world.settle();
+    let relocated_bytes = world.engine.metrics().gc_bytes_relocated;
+    assert!(relocated_bytes < 640 << 10, "{relocated_bytes} bytes were rewritten in vain");
+    assert_eq!(world.engine.admit_write(), Admission::Refuse);
 }

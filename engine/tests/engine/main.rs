@@ -1,7 +1,11 @@
 //! The engine as a whole, over devices in memory, in one thread that is stepped by hand.
 
+mod draining;
 mod faults;
 mod gc;
 mod model;
+mod oversize;
 mod promotion;
+mod races;
+mod simulation;
 mod world;

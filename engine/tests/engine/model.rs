@@ -163,7 +163,9 @@ fn apply(world: &mut World, model: &mut Model, operation: Operation) {
                 world.background.step();
             }
         }
-        Operation::Drain => world.drain(),
+        Operation::Drain => {
+            world.drain();
+        }
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use thermocline_engine::device::fault::{FaultDevice, FaultPlan, RATE_UNIT};
 use thermocline_engine::device::memory::MemoryDevice;
 use thermocline_engine::{SetExpiry, Tier};
 
@@ -59,19 +58,4 @@ fn a_scan_of_cold_values_promotes_next_to_nothing() {
     }
     let still_hot = hot.iter().filter(|&&i| tier(&mut world, i) != Tier::Ssd).count();
     assert!(still_hot * 10 >= hot.len() * 9, "{still_hot} of {} hot values are still in DRAM", hot.len());
-}
-
-#[test]
-fn a_drain_leaves_nothing_in_dram_however_recently_it_was_used() {
-    // Writes take so long that all shards are empty of dirty values before the first is done.
-    let plan = FaultPlan { seed: 1, delays: RATE_UNIT, max_delay_polls: 60, ..FaultPlan::default() };
-    let device = FaultDevice::new(Arc::new(MemoryDevice::new(1, 64 * SEGMENT_BYTES)), plan).unwrap();
-    let mut world = World::new(Arc::new(device), 0, SEGMENT_BYTES);
-    for i in 0..100 {
-        assert!(world.set(0, &key(i), &[i as u8; 100], SetExpiry::Clear));
-    }
-    world.drain();
-    for i in 0..100 {
-        assert_eq!(tier(&mut world, i), Tier::Ssd, "key {i}");
-    }
 }

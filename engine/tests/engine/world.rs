@@ -8,7 +8,7 @@ use thermocline_engine::device::Device;
 use thermocline_engine::value::StringValue;
 use thermocline_engine::{
     Background, Components, Engine, EngineConfig, FetchError, Fetched, Keys, ManualClock, NoMemoryGauge,
-    Reader, SetExpiry, Settings, UnixMillis,
+    Reader, SetExpiry, Settings, Tier, UnixMillis,
 };
 
 /// Steps after which something that should have happened by now never will.
@@ -29,6 +29,12 @@ fn start() -> UnixMillis {
 impl World {
     /// An engine whose values may take `budget_bytes` of DRAM (0: no limit), over `device`.
     pub(crate) fn new(device: Arc<dyn Device>, budget_bytes: u64, segment_bytes: u64) -> Self {
+        let settings = Settings { max_memory_bytes: budget_bytes, ..Settings::default() };
+        Self::configured(device, EngineConfig { shard_count: 4, database_count: 4, segment_bytes, settings })
+    }
+
+    /// An engine as configured, over `device`.
+    pub(crate) fn configured(device: Arc<dyn Device>, config: EngineConfig) -> Self {
         let clock = Arc::new(ManualClock::at(start()));
         let components = Components {
             device: Some(device),
@@ -36,8 +42,6 @@ impl World {
             memory: Arc::new(NoMemoryGauge),
             seed: [1, 2, 3, 4],
         };
-        let settings = Settings { max_memory_bytes: budget_bytes, ..Settings::default() };
-        let config = EngineConfig { shard_count: 4, database_count: 4, segment_bytes, settings };
         let engine = Arc::new(Engine::new(config, components).unwrap());
         let reader = Reader::new(Arc::clone(&engine)).unwrap();
         let background = Background::new(Arc::clone(&engine)).unwrap();
@@ -141,9 +145,15 @@ impl World {
         self.wait_for(outcome)
     }
 
-    pub(crate) fn drain(&mut self) {
+    /// Moves everything to the SSD; how many values were moved.
+    pub(crate) fn drain(&mut self) -> u64 {
         let outcome = self.engine.drain();
-        self.wait_for(outcome);
+        self.wait_for(outcome)
+    }
+
+    /// Which tiers have the key's value; leaves no trace.
+    pub(crate) fn tier(&mut self, database: usize, key: &[u8]) -> Option<Tier> {
+        self.on_key(database, key, |keys| Ok(keys.peek(key).map(|info| info.tier))).unwrap()
     }
 
     pub(crate) fn wait_for(&mut self, outcome: impl Future<Output = u64>) -> u64 {

@@ -8,6 +8,9 @@
 //! Collection starts when free segments run low and stops a few segments later; it is as lazy as the reserve
 //! allows, because every write until then may kill another record of the victim.
 //!
+//! **Invariant:** a segment is collected only for its dead records. What it could not be filled with, because the next
+//! record was longer, is no gain: its survivors may leave as much room elsewhere, and collection would never end.
+//!
 //! **Invariant:** a segment is retired only when the ledger counts none of its bytes as live.
 
 use std::sync::Arc;
@@ -25,8 +28,10 @@ use crate::index::Location;
 
 /// Bytes read at once, unless a record is longer: one step's work, some 300 us.
 const READ_BYTES: usize = 256 << 10;
-/// A collection must free at least this part of a segment.
+/// A segment is collected if at least this part of it is dead records, and at least so many blocks: a few blocks
+/// may be the padding of chunks that were written before they were full.
 const LEAST_GAIN_DIVISOR: u64 = 32;
+const LEAST_GAIN_BLOCKS: u64 = 8;
 /// Collection starts when fewer segments than this are free, and one in [`LOW_FREE_DIVISOR`].
 const LOW_FREE_SEGMENTS: usize = RESERVED_FOR_GC + 3;
 const LOW_FREE_DIVISOR: usize = 64;
@@ -62,15 +67,15 @@ pub(crate) struct Collector {
     victim: Option<Victim>,
     is_active: bool,
     spare: Option<AlignedBuffer>,
-    /// Someone wants every segment collected that gains anything.
-    requested: Option<Done>,
+    /// Who wants every segment collected that gains anything.
+    requested: Vec<Done>,
     /// Whether no segment is worth collecting while free ones are short.
     is_stuck: bool,
 }
 
 impl Collector {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
-        Self { engine, victim: None, is_active: false, spare: None, requested: None, is_stuck: false }
+        Self { engine, victim: None, is_active: false, spare: None, requested: Vec::new(), is_stuck: false }
     }
 
     pub(crate) fn is_token(token: u64) -> bool {
@@ -83,7 +88,7 @@ impl Collector {
     }
 
     pub(crate) fn request(&mut self, done: Done) {
-        self.requested = Some(done);
+        self.requested.push(done);
     }
 
     pub(crate) fn read_completed(&mut self, completion: Completion) {
@@ -134,16 +139,23 @@ fn choose(work: &mut Work) -> Option<Victim> {
     let free = work.segments.free_count();
     let was_active = work.collector.is_active;
     work.collector.is_active = free < low || (was_active && free < low + HYSTERESIS_SEGMENTS);
-    if !work.collector.is_active && work.collector.requested.is_none() {
+    if !work.collector.is_active && work.collector.requested.is_empty() {
         work.collector.is_stuck = false;
         return None;
     }
     let ledger = work.engine.ledger();
+    let block_bytes = work.engine.layout().block_bytes as u64;
+    let least_gain_bytes = (segment_bytes / LEAST_GAIN_DIVISOR).max(LEAST_GAIN_BLOCKS * block_bytes);
+    let gains = |&segment: &u32| {
+        let records_bytes = work.segments.written_bytes(segment).saturating_sub(SEGMENT_HEADER_BYTES as u64);
+        let live_bytes = ledger.segment_live_bytes(segment);
+        live_bytes == 0 || records_bytes.saturating_sub(live_bytes) >= least_gain_bytes
+    };
     let candidates = work.segments.sealed().filter(|&segment| !work.is_writing_segment(segment));
-    let emptiest = candidates.min_by_key(|&segment| ledger.segment_live_bytes(segment));
-    let live_bytes = emptiest.map_or(segment_bytes, |segment| ledger.segment_live_bytes(segment));
+    let emptiest = candidates.filter(gains).min_by_key(|&segment| ledger.segment_live_bytes(segment));
     match emptiest {
-        Some(segment) if segment_bytes - live_bytes >= segment_bytes / LEAST_GAIN_DIVISOR => {
+        Some(segment) => {
+            let live_bytes = ledger.segment_live_bytes(segment);
             work.segments.start_collecting(segment);
             work.collector.is_stuck = false;
             Some(Victim {
@@ -155,8 +167,8 @@ fn choose(work: &mut Work) -> Option<Victim> {
                 is_read: live_bytes == 0,
             })
         }
-        _ => {
-            work.collector.requested = None;
+        None => {
+            work.collector.requested.clear();
             work.collector.is_stuck = free <= RESERVED_FOR_GC;
             None
         }
@@ -169,7 +181,7 @@ fn finish(work: &mut Work, victim: &Victim) {
         work.segments.retire(victim.segment);
         work.segments.free_retired(work.engine.ledger());
         work.engine.tier_metrics().note_collected();
-        if let Some(done) = &work.collector.requested {
+        for done in &work.collector.requested {
             done.add(1);
         }
     } else {

@@ -92,7 +92,8 @@ impl Waiter {
     }
 }
 
-type FetchResult = (KeyspaceId, Location, Result<Value, FetchError>);
+/// `None` where the record was no longer the key's when it had been read: the index must be asked again.
+type FetchResult = (KeyspaceId, Location, Result<Option<Value>, FetchError>);
 
 #[derive(Default)]
 struct Slots {
@@ -321,7 +322,7 @@ fn decode_value(
     decompressor: &mut Decompressor,
     wanted: &Wanted,
     buffer: &AlignedBuffer,
-) -> Result<Value, FetchError> {
+) -> Result<Option<Value>, FetchError> {
     let location = wanted.location;
     let (_, _, within) = engine.layout().blocks(location);
     let bytes = &buffer[within..within + location.length_bytes() as usize];
@@ -331,6 +332,10 @@ fn decode_value(
         // Under another name: right if the key was renamed while its value was on the SSD.
         let alias = engine.ledger().alias(location);
         if alias.is_none_or(|alias| alias.keyspace != wanted.keyspace || *alias.key != *wanted.key) {
+            // Renamed again or deleted while it was read.
+            if !engine.is_value_at(wanted.keyspace, &wanted.key, location) {
+                return Ok(None);
+            }
             return Err(FetchError::Damaged("it is another key's".to_owned()));
         }
     }
@@ -345,6 +350,7 @@ fn decode_value(
         }
     };
     value::decode(record.head.value_type, record.head.encoding, payload)
+        .map(Some)
         .map_err(|error| FetchError::Damaged(error.to_string()))
 }
 
@@ -370,7 +376,8 @@ impl Future for Fetch<'_> {
         let mut outcome = Ok(());
         for (keyspace, location, result) in this.waiter.results.borrow_mut().drain(..) {
             match result {
-                Ok(value) => this.fetched.add(keyspace, location, value),
+                Ok(Some(value)) => this.fetched.add(keyspace, location, value),
+                Ok(None) => {}
                 Err(error) => outcome = Err(error),
             }
         }

@@ -1,0 +1,54 @@
+//! Reads that something overtakes while they are under way.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use thermocline_engine::device::memory::MemoryDevice;
+use thermocline_engine::{Fetched, SetExpiry};
+
+use crate::world::World;
+
+const SEGMENT_BYTES: u64 = 64 << 10;
+
+/// A cold value under another name than its record's, and a read of it during which `meanwhile` happens.
+fn read_while(meanwhile: impl Fn(&World)) -> World {
+    let mut world = World::new(Arc::new(MemoryDevice::new(1, 64 * SEGMENT_BYTES)), 0, SEGMENT_BYTES);
+    assert!(world.set(0, b"old", &[7; 500], SetExpiry::Clear));
+    assert_eq!(world.demote(0, b"old"), 1);
+    rename(&world, b"old", b"name");
+    let mut fetched = Fetched::new();
+    world.engine.want(0, b"name", world.now(), &mut fetched);
+    {
+        let mut fetch = pin!(world.reader.fetch(&mut fetched));
+        meanwhile(&world);
+        world.reader.flush();
+        assert_eq!(world.reader.drain(), 1);
+        let mut context = Context::from_waker(Waker::noop());
+        assert_eq!(fetch.as_mut().poll(&mut context), Poll::Ready(Ok(())), "the index is asked again");
+    }
+    assert_eq!(world.engine.metrics().checksum_errors, 0);
+    world
+}
+
+fn rename(world: &World, from: &[u8], to: &[u8]) {
+    let mut fetched = Fetched::new();
+    let mut keys = world.engine.lock_keys(0, [from, to].into_iter(), world.now(), &mut fetched);
+    assert!(keys.rename(from, to, 0));
+}
+
+#[test]
+fn a_read_that_a_rename_overtakes_starts_again() {
+    let mut world = read_while(|world| rename(world, b"name", b"newer"));
+    assert_eq!(world.get(0, b"newer").unwrap(), Some(vec![7; 500]));
+    assert_eq!(world.get(0, b"name").unwrap(), None);
+}
+
+#[test]
+fn a_read_that_a_deletion_overtakes_starts_again() {
+    let mut world = read_while(|world| {
+        let mut fetched = Fetched::new();
+        assert!(world.engine.lock_key(0, b"name", world.now(), &mut fetched).remove(b"name"));
+    });
+    assert_eq!(world.get(0, b"name").unwrap(), None);
+}
