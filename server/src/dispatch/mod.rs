@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! serve            connection    the task of one connection: receive, run, send
+//!   who may come   admission   protected mode
 //!   bytes          input         requests found in place; what came in part is kept
 //!   batch          batch         runs every request that is there, until one has to wait
 //!     one request  execute       look-up, checks, locks, handler, counters
@@ -21,6 +22,7 @@
 //! **Invariant:** a request is taken off the input only when it was answered: whatever interrupts it, it is
 //! found again and run anew from its start.
 
+mod admission;
 mod batch;
 mod cold;
 mod connection;
