@@ -173,6 +173,11 @@ impl Config {
         number!(self, "client-query-buffer-limit") as u64
     }
 
+    /// Whether `client-output-buffer-limit` has any limit for normal clients.
+    pub fn limits_normal_output(&self) -> bool {
+        !self.texts[const { position_of("client-output-buffer-limit") }].read().starts_with(words::NO_LIMIT)
+    }
+
     /// `client-output-buffer-limit` of a class of clients. Takes a lock and parses: not for every reply.
     pub fn output_limit(&self, class: ClientClass) -> OutputLimit {
         words::parse_output_limits(&text!(self, "client-output-buffer-limit"))[class as usize]
@@ -373,6 +378,15 @@ mod tests {
         assert_eq!(with(&[("dir", "/data")]).tier_paths(), [PathBuf::from("/data/tier")]);
         let several = with(&[("dir", "/data"), ("tier-path", "/nvme0/t \"a b\"")]);
         assert_eq!(several.tier_paths(), [PathBuf::from("/nvme0/t"), PathBuf::from("/data/a b")]);
+    }
+
+    #[test]
+    fn normal_clients_have_no_output_limit_unless_given_one() {
+        assert!(!Config::new().limits_normal_output());
+        assert!(!with(&[("client-output-buffer-limit", "pubsub 1 1 1")]).limits_normal_output());
+        for limit in ["normal 1 0 0", "normal 0 1kb 0", "normal 0 0 1"] {
+            assert!(with(&[("client-output-buffer-limit", limit)]).limits_normal_output(), "{limit}");
+        }
     }
 
     #[test]

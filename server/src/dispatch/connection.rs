@@ -11,6 +11,7 @@ use thermocline_engine::UnixMillis;
 
 use super::batch::{Batch, Scratch, Stop};
 use super::input::Input;
+use super::output_limit::UNCHECKED_BYTES;
 use super::{admission, refusal, waits};
 use crate::net::{Connection, RecvBuffer};
 use crate::server::Thread;
@@ -21,7 +22,7 @@ use crate::session::Session;
 pub(super) struct Client {
     pub(super) session: Session,
     pub(super) input: Input,
-    thread: Rc<Thread>,
+    pub(super) thread: Rc<Thread>,
 }
 
 /// Serves a connection until it ends: the future of its task.
@@ -48,8 +49,15 @@ pub async fn serve(connection: Connection, thread: Rc<Thread>) {
                 break;
             }
         }
-        client.note_sent(output.len());
-        if connection.send(&mut output).await.is_err() || client.session.is_closing {
+        let sent = if output.len() > UNCHECKED_BYTES && client.thread.server.config.limits_normal_output() {
+            let sending: Pin<Box<dyn Future<Output = io::Result<()>> + '_>> =
+                Box::pin(waits::send(&connection, &mut client, &mut output));
+            sending.await
+        } else {
+            client.note_sent(output.len());
+            connection.send(&mut output).await
+        };
+        if sent.is_err() || client.session.is_closing {
             break;
         }
     }
@@ -120,6 +128,7 @@ impl Client {
                 kept_bytes,
                 "connection closed: its request is too long"
             );
+            self.thread.metrics.query_limit_closings.add(1);
             self.session.is_closing = true;
         }
     }

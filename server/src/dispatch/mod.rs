@@ -9,6 +9,7 @@
 //!       refusals   refusal       what clients are told instead
 //!       keys       key_positions where a command's keys are
 //!   what waits     waits         cold values, slow readers, full memory, handlers that wait
+//!     how long     output_limit  for slow readers, as client-output-buffer-limit says
 //!     cold values  cold          look ahead, fetch all at once
 //! ```
 //!
@@ -29,6 +30,7 @@ mod connection;
 mod execute;
 mod input;
 pub mod key_positions;
+mod output_limit;
 mod refusal;
 mod waits;
 

@@ -16,6 +16,7 @@ use super::batch::{Batch, Stop, limits};
 use super::connection::Client;
 use super::execute::Outcome;
 use super::input::Next;
+use super::output_limit::OutputWatch;
 use super::{cold, refusal};
 use crate::command::{Context, Handler};
 use crate::net::Connection;
@@ -136,13 +137,18 @@ impl Reading {
 }
 
 /// Sends what is ready and gives `output` new memory. Keeps no received buffer while the client does not read.
-async fn send(connection: &Connection, client: &mut Client, output: &mut Vec<u8>) -> io::Result<()> {
+pub(super) async fn send(
+    connection: &Connection,
+    client: &mut Client,
+    output: &mut Vec<u8>,
+) -> io::Result<()> {
     if output.is_empty() {
         return Ok(());
     }
     client.note_sent(output.len());
+    let watch = OutputWatch::begin(connection, client, output.len()).await?;
     let mut waits = false;
-    poll_fn(|context| {
+    let sending = poll_fn(|context| {
         let sent = connection.poll_send(context, output);
         if sent.is_pending() && !waits {
             waits = true;
@@ -150,8 +156,12 @@ async fn send(connection: &Connection, client: &mut Client, output: &mut Vec<u8>
             client.session.client.note_output_buffer(output.len());
         }
         sent
-    })
-    .await?;
+    });
+    watch.bounded(sending).await?;
+    if watch.is_above_soft_limit() {
+        client.input.detach();
+        watch.bounded(connection.flush()).await?;
+    }
     if waits {
         client.session.client.note_output_buffer(0);
     }

@@ -228,6 +228,16 @@ fn stats(server: &Server) -> Vec<Field> {
         Field::text("tracking_total_items", "0"),
         Field::text("tracking_total_prefixes", "0"),
         Field::counter("total_error_replies", totals.errors, "Error replies."),
+        Field::counter(
+            "client_query_buffer_limit_disconnections",
+            totals.query_limit_closings,
+            "Connections closed for client-query-buffer-limit.",
+        ),
+        Field::counter(
+            "client_output_buffer_limit_disconnections",
+            totals.output_limit_closings,
+            "Connections closed for client-output-buffer-limit.",
+        ),
         Field::counter("total_cold_requests", totals.cold_requests, "Requests that waited for the SSD."),
     ]
 }

@@ -141,6 +141,10 @@ pub struct ThreadMetrics {
     pub output_bytes: Counter,
     /// Requests for which a value was read from the SSD.
     pub cold_requests: Counter,
+    /// Connections closed for `client-query-buffer-limit`.
+    pub query_limit_closings: Counter,
+    /// Connections closed for `client-output-buffer-limit`.
+    pub output_limit_closings: Counter,
 }
 
 impl ThreadMetrics {
@@ -152,6 +156,8 @@ impl ThreadMetrics {
             input_bytes: Counter::default(),
             output_bytes: Counter::default(),
             cold_requests: Counter::default(),
+            query_limit_closings: Counter::default(),
+            output_limit_closings: Counter::default(),
         }
     }
 
@@ -179,6 +185,10 @@ pub struct Totals {
     pub errors: u64,
     /// Requests for which a value was read from the SSD.
     pub cold_requests: u64,
+    /// Connections closed for `client-query-buffer-limit`.
+    pub query_limit_closings: u64,
+    /// Connections closed for `client-output-buffer-limit`.
+    pub output_limit_closings: u64,
 }
 
 /// The counters of all threads.
@@ -249,6 +259,8 @@ impl Metrics {
             output_bytes: now.output_bytes - before.output_bytes,
             errors: now.errors,
             cold_requests: now.cold_requests - before.cold_requests,
+            query_limit_closings: now.query_limit_closings - before.query_limit_closings,
+            output_limit_closings: now.output_limit_closings - before.output_limit_closings,
         }
     }
 
@@ -289,6 +301,8 @@ impl Metrics {
             totals.input_bytes += thread.input_bytes.get();
             totals.output_bytes += thread.output_bytes.get();
             totals.cold_requests += thread.cold_requests.get();
+            totals.query_limit_closings += thread.query_limit_closings.get();
+            totals.output_limit_closings += thread.output_limit_closings.get();
         }
         totals
     }
