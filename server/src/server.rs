@@ -22,7 +22,7 @@ use crate::command::server::slowlog::SlowLog;
 use crate::command::table::{CommandTable, table};
 use crate::config::Config;
 use crate::dispatch::Scratch;
-use crate::net::{BoundAddress, ShutdownSignal};
+use crate::net::{Listening, ShutdownSignal};
 use clients::Clients;
 use command_rate::CommandRate;
 use metrics::{Metrics, ThreadMetrics};
@@ -57,7 +57,7 @@ pub struct Server {
     /// 40 hexadecimal digits, drawn anew at every start.
     pub run_id: String,
     /// What the server listens on.
-    pub addresses: Vec<BoundAddress>,
+    pub listening: Listening,
 }
 
 impl Server {
@@ -78,7 +78,7 @@ impl Server {
             clock,
             shutdown: ShutdownSignal::new(),
             run_id: format!("{:032x}{:08x}", rand::random::<u128>(), rand::random::<u32>()),
-            addresses: Vec::new(),
+            listening: Listening::default(),
         }
     }
 }

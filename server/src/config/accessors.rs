@@ -90,6 +90,11 @@ impl Config {
         words::split(&text!(self, "bind"))
     }
 
+    /// The addresses of `bind`; none where `port` is 0, which is how Redis is told not to listen on TCP at all.
+    pub fn tcp_addresses(&self) -> Vec<String> {
+        if self.port() == 0 { Vec::new() } else { self.bind() }
+    }
+
     /// `protected-mode`.
     pub fn protected_mode(&self) -> bool {
         number!(self, "protected-mode") != 0

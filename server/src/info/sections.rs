@@ -41,7 +41,7 @@ fn server_fields(server: &Server) -> Vec<Field> {
     let os = format!("{} {} {}", kernel("ostype"), kernel("osrelease"), std::env::consts::ARCH);
     let executable = std::env::current_exe().unwrap_or_default().display().to_string();
     let file = server.config.file().map(|path| path.display().to_string()).unwrap_or_default();
-    let port = server.addresses.iter().find_map(|address| match address {
+    let port = server.listening.addresses().iter().find_map(|address| match address {
         BoundAddress::Tcp(address) => Some(address.port()),
         BoundAddress::Unix(_) => None,
     });

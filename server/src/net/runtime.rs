@@ -6,6 +6,7 @@ use super::CompletionSource;
 use super::connection::Connection;
 use super::eventfd;
 use super::listener::Listener;
+use super::listening::ListenerInbox;
 use super::reactor::Reactor;
 use super::thread::{ShutdownSignal, ThreadWaker};
 use std::future::{Future, poll_fn};
@@ -25,6 +26,8 @@ const TICK: Duration = Duration::from_secs(1);
 pub struct ThreadOptions {
     /// The sockets to accept from, made by [`bind_listeners`](super::bind_listeners).
     pub listeners: Vec<Listener>,
+    /// Where others come from while the thread runs.
+    pub listener_inbox: ListenerInbox,
     /// Connections beyond this number are closed as soon as they come. The caller, who can tell the client why,
     /// has a lower limit.
     pub connections_max: usize,
@@ -44,6 +47,7 @@ impl Default for ThreadOptions {
     fn default() -> Self {
         Self {
             listeners: Vec::new(),
+            listener_inbox: ListenerInbox::default(),
             connections_max: 65_536,
             busy_poll_us: 50,
             shutdown_grace_ms: 5_000,
@@ -75,8 +79,10 @@ where
         let spawn = Box::new(move |connection| {
             tokio::task::spawn_local(on_connection(connection));
         });
+        let inbox = options.listener_inbox.clone();
         let reactor = Reactor::new(options, sources, spawn, shutdown.clone())?;
         shutdown.register(ThreadWaker(Arc::clone(reactor.thread())));
+        inbox.register(ThreadWaker(Arc::clone(reactor.thread())));
         let ticking = Rc::clone(&reactor);
         tokio::task::spawn_local(async move {
             loop {
