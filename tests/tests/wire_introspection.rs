@@ -415,6 +415,32 @@ fn latency_spikes_are_recorded() {
 }
 
 #[test]
+fn latencies_are_tracked_while_that_is_on() {
+    let (_server, mut connection) = start();
+    let calls = |connection: &mut Connection, command: &str| {
+        let reply = connection.line(&format!("LATENCY HISTOGRAM {command}"));
+        let elements = reply.as_elements().expect("an array");
+        elements.get(1).map(|histogram| histogram.as_elements().expect("a map")[1].clone())
+    };
+    connection.text("SET k v");
+    connection.text("CONFIG SET latency-tracking no");
+    for _ in 0..3 {
+        connection.text("SET k v");
+        connection.text("GET k");
+    }
+    assert_eq!(calls(&mut connection, "SET"), Some(Reply::Integer(1)), "what was known stays known");
+    assert_eq!(calls(&mut connection, "GET"), None);
+    assert!(!Info::fetch(&mut connection, "latencystats").has("latency_percentiles_usec_set"));
+    connection.text("CONFIG SET latency-tracking yes latency-tracking-info-percentiles '50 99.9'");
+    connection.text("GET k");
+    assert_eq!(calls(&mut connection, "GET"), Some(Reply::Integer(1)));
+    let info = Info::fetch(&mut connection, "everything");
+    assert!(info.text("cmdstat_get").starts_with("calls=4,"), "{}", info.text("cmdstat_get"));
+    let shown = info.text("latency_percentiles_usec_get");
+    assert!(shown.starts_with("p50=") && shown.contains(",p99.9="), "{shown}");
+}
+
+#[test]
 fn time_is_now() {
     let (_server, mut connection) = start();
     let reply = connection.line("TIME");

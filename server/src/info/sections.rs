@@ -354,7 +354,7 @@ fn latencystats(server: &Server) -> Vec<Field> {
             value: FieldValue::Text(shown.join(",")),
         }
     };
-    called_commands(server).filter(|(_, summary)| summary.calls > 0).map(field).collect()
+    called_commands(server).filter(|(_, summary)| !summary.histogram.is_empty()).map(field).collect()
 }
 
 /// Commands that were called, or refused.
