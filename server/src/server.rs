@@ -1,10 +1,12 @@
 //! What all server threads share, and what each has of its own.
 //!
+//! - [`blocking`]: clients that wait in a blocking command.
 //! - [`clients`]: who is connected, as any thread may see it.
 //! - [`command_rate`]: how fast commands are being run.
 //! - [`metrics`]: what was done, counted per thread without a shared write.
 //! - [`pause`]: `CLIENT PAUSE`.
 
+pub mod blocking;
 pub mod clients;
 pub mod command_rate;
 pub mod metrics;

@@ -93,7 +93,11 @@ fn clients(server: &Server) -> Vec<Field> {
             largest(|client| client.output_buffer_bytes()),
             "Bytes of the longest unread output.",
         ),
-        Field::gauge("blocked_clients", 0, "Clients that wait in a blocking command."),
+        Field::gauge(
+            "blocked_clients",
+            clients.iter().filter(|client| client.is_blocked()).count() as u64,
+            "Clients that wait in a blocking command.",
+        ),
         Field::text("tracking_clients", "0"),
         Field::text("clients_in_timeout_table", "0"),
     ]
