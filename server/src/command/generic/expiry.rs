@@ -246,7 +246,6 @@ fn persist(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(),
 #[cfg(test)]
 mod tests {
     use crate::command::fixture::{Fixture, START};
-    use crate::command::key_use::KeyUse;
     use crate::command::{generic, string};
 
     fn fixture() -> Fixture {

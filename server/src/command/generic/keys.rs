@@ -107,7 +107,6 @@ fn value_type(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<
 #[cfg(test)]
 mod tests {
     use crate::command::fixture::Fixture;
-    use crate::command::key_use::KeyUse;
     use crate::command::{generic, string};
 
     fn fixture() -> Fixture {

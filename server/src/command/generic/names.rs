@@ -159,7 +159,6 @@ fn mark_used_in(context: &mut KeyContext<'_>, database: usize, key: &[u8]) -> bo
 #[cfg(test)]
 mod tests {
     use crate::command::fixture::Fixture;
-    use crate::command::key_use::KeyUse;
     use crate::command::{generic, string};
 
     const SAME_OBJECT: &str = "-ERR source and destination objects are the same";
