@@ -167,15 +167,29 @@ impl<'a> Keys<'a> {
     /// [`Cold`] if it must be fetched first.
     #[inline]
     pub fn get(&mut self, key: &[u8]) -> Result<Option<&Value>, Cold> {
+        self.value::<true>(key)
+    }
+
+    /// The same for a command that reads the value only to change it: no keyspace hit or miss, as in Redis.
+    ///
+    /// # Errors
+    /// [`Cold`] if it must be fetched first.
+    #[inline]
+    pub fn get_to_change(&mut self, key: &[u8]) -> Result<Option<&Value>, Cold> {
+        self.value::<false>(key)
+    }
+
+    #[inline]
+    fn value<const COUNTS: bool>(&mut self, key: &[u8]) -> Result<Option<&Value>, Cold> {
         let Some(found) = self.find(key) else {
-            self.counters.keyspace_misses += 1;
+            self.counters.keyspace_misses += u64::from(COUNTS);
             return Ok(None);
         };
         let place = self.place(found);
         match place {
             Place::Dram(number) => {
                 self.counters.hits_memory += 1;
-                self.counters.keyspace_hits += 1;
+                self.counters.keyspace_hits += u64::from(COUNTS);
                 self.note_access(found);
                 let keyspace = self.keyspace(found.shard).expect("a key was found in it");
                 Ok(Some(&keyspace.resident(number).value))
@@ -186,7 +200,7 @@ impl<'a> Keys<'a> {
                     return Err(self.missing(found, key));
                 };
                 self.counters.hits_ssd += 1;
-                self.counters.keyspace_hits += 1;
+                self.counters.keyspace_hits += u64::from(COUNTS);
                 if self.engine.should_promote(&self.touch.clock, self.access(found)) {
                     let number = self.promote(found, at);
                     self.note_access(found);

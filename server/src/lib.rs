@@ -9,6 +9,7 @@
 //!   server     server       what all threads share
 //!   config     config       settings
 //!   info       info         what the server tells of itself: INFO, Prometheus
+//!   log          log          where the log goes, and how much goes there
 //!   process    process      the clock and memory of this process, for the engine
 //! ```
 
@@ -16,6 +17,7 @@ pub mod command;
 pub mod config;
 pub mod dispatch;
 pub mod info;
+mod log;
 pub mod net;
 pub mod process;
 pub mod server;

@@ -1,10 +1,12 @@
 //! What all server threads share, and what each has of its own.
 //!
+//! - [`blocking`]: clients that wait in a blocking command.
 //! - [`clients`]: who is connected, as any thread may see it.
 //! - [`command_rate`]: how fast commands are being run.
 //! - [`metrics`]: what was done, counted per thread without a shared write.
 //! - [`pause`]: `CLIENT PAUSE`.
 
+pub mod blocking;
 pub mod clients;
 pub mod command_rate;
 pub mod metrics;
@@ -22,7 +24,7 @@ use crate::command::server::slowlog::SlowLog;
 use crate::command::table::{CommandTable, table};
 use crate::config::Config;
 use crate::dispatch::Scratch;
-use crate::net::{BoundAddress, ShutdownSignal};
+use crate::net::{Listening, ShutdownSignal};
 use clients::Clients;
 use command_rate::CommandRate;
 use metrics::{Metrics, ThreadMetrics};
@@ -57,7 +59,7 @@ pub struct Server {
     /// 40 hexadecimal digits, drawn anew at every start.
     pub run_id: String,
     /// What the server listens on.
-    pub addresses: Vec<BoundAddress>,
+    pub listening: Listening,
 }
 
 impl Server {
@@ -78,7 +80,7 @@ impl Server {
             clock,
             shutdown: ShutdownSignal::new(),
             run_id: format!("{:032x}{:08x}", rand::random::<u128>(), rand::random::<u32>()),
-            addresses: Vec::new(),
+            listening: Listening::default(),
         }
     }
 }

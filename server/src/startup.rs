@@ -4,7 +4,7 @@
 //! [`run`] returns.
 
 use std::fs;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -20,10 +20,13 @@ use thermocline_engine::device::uring::UringDevice;
 use thermocline_engine::device::{Device, TierFile};
 use thermocline_engine::{Background, Components, Engine, EngineConfig, EngineError};
 
-use crate::config::{Config, LogLevel};
+use crate::config::Config;
 use crate::dispatch;
 use crate::info::endpoint;
-use crate::net::{BindOptions, BoundAddress, Listener, ThreadOptions, bind_listeners, probe, run_thread};
+use crate::log;
+use crate::net::{
+    BindOptions, BoundAddress, Listener, ListenerInbox, Listening, ThreadOptions, probe, run_thread,
+};
 use crate::process::{ProcessMemory, SystemClock};
 use crate::server::{Server, Thread};
 
@@ -65,13 +68,13 @@ enum Event {
 /// # Errors
 /// It could not start, or a thread broke.
 pub fn run(config: Config) -> Result<(), RunError> {
-    start_log(&config)?;
+    log::start(&config)?;
     probe()?;
     raise_descriptor_limit(config.max_clients() as u64);
     let dir = config.dir();
     fs::metadata(&dir)
         .map_err(|error| RunError::File { what: format!("cannot use dir {}", dir.display()), error })?;
-    let (listeners, addresses) = bind_listeners(&bind_options(&config), config.threads())?;
+    let listening = Listening::bind(bind_options(&config), config.threads())?;
     let clock = Arc::new(SystemClock::new());
     let components = Components {
         device: open_device(&config)?,
@@ -81,28 +84,28 @@ pub fn run(config: Config) -> Result<(), RunError> {
     };
     let engine = Arc::new(Engine::new(engine_config(&config), components)?);
     let mut server = Server::new(engine, config, clock);
-    server.addresses = addresses;
+    server.listening = listening;
     let server = Arc::new(server);
     let _pid_file = PidFile::write(server.config.pid_file())?;
     watch_signals(&server)?;
     if let Some(address) = endpoint::start(&server)? {
         tracing::info!(%address, "Metrics at /metrics");
     }
-    serve(&server, listeners)
+    serve(&server)
 }
 
 /// Runs all threads until the last server thread has ended.
-fn serve(server: &Arc<Server>, listeners: Vec<Vec<Listener>>) -> Result<(), RunError> {
+fn serve(server: &Arc<Server>) -> Result<(), RunError> {
     let (sender, events) = channel();
     let stop_background = Arc::new(AtomicBool::new(false));
     let background = start_background(server, Arc::clone(&stop_background), sender.clone())?;
     let mut threads = Vec::new();
-    for (number, own) in listeners.into_iter().enumerate() {
-        threads.push(start_server_thread(server, number, own, sender.clone())?);
+    for (number, (listeners, inbox)) in server.listening.for_threads().into_iter().enumerate() {
+        threads.push(start_server_thread(server, number, listeners, inbox, sender.clone())?);
     }
     drop(sender);
-    for address in &server.addresses {
-        tracing::info!(address = %Shown(address), threads = threads.len(), "Ready to accept connections");
+    for address in server.listening.addresses() {
+        tracing::info!(address = %Shown(&address), threads = threads.len(), "Ready to accept connections");
     }
     let result = wait_for_end(server, &events, threads.len());
     stop_background.store(true, Ordering::Release);
@@ -144,11 +147,13 @@ fn start_server_thread(
     server: &Arc<Server>,
     number: usize,
     listeners: Vec<Listener>,
+    listener_inbox: ListenerInbox,
     events: Sender<Event>,
 ) -> io::Result<JoinHandle<()>> {
     let server = Arc::clone(server);
     let options = ThreadOptions {
         listeners,
+        listener_inbox,
         busy_poll_us: server.config.busy_poll_us() as u32,
         shutdown_grace_ms: server.config.shutdown_timeout_s().saturating_mul(1000),
         ..ThreadOptions::default()
@@ -209,10 +214,8 @@ impl Drop for EndReport {
 // ---- parts
 
 fn bind_options(config: &Config) -> BindOptions {
-    // Port 0 is how Redis is told not to listen on TCP at all.
-    let addresses = if config.port() == 0 { Vec::new() } else { config.bind() };
     BindOptions {
-        addresses,
+        addresses: config.tcp_addresses(),
         port: config.port(),
         unix_path: config.unix_socket(),
         unix_mode: config.unix_socket_permissions(),
@@ -242,31 +245,6 @@ fn open_device(config: &Config) -> Result<Option<Arc<dyn Device>>, RunError> {
         |path: &PathBuf| TierFile { path: path.join("tier.dat"), capacity_bytes, keep_contents: false };
     let files: Vec<TierFile> = paths.iter().map(file).collect();
     Ok(Some(Arc::new(UringDevice::open(&files)?)))
-}
-
-fn start_log(config: &Config) -> Result<(), RunError> {
-    use tracing_subscriber::filter::LevelFilter;
-    let level = match config.log_level() {
-        LogLevel::Debug => LevelFilter::TRACE,
-        LogLevel::Verbose => LevelFilter::DEBUG,
-        LogLevel::Notice => LevelFilter::INFO,
-        LogLevel::Warning => LevelFilter::WARN,
-        LogLevel::Nothing => LevelFilter::OFF,
-    };
-    let log = tracing_subscriber::fmt().with_max_level(level).with_target(false);
-    // A second server in one process, as in tests, goes on with the first one's log.
-    let _ = match config.log_file() {
-        None => log.with_ansi(io::stdout().is_terminal()).try_init(),
-        Some(path) => {
-            let file = fs::File::options().append(true).create(true).open(&path);
-            let file = file.map_err(|error| RunError::File {
-                what: format!("cannot open the log file {}", path.display()),
-                error,
-            })?;
-            log.with_ansi(false).with_writer(Arc::new(file)).try_init()
-        }
-    };
-    Ok(())
 }
 
 /// The first SIGTERM or SIGINT ends the server in order, the second at once.

@@ -1,7 +1,7 @@
 //! A blocking client: sends requests, waits for replies, gives up after a while.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use thermocline_protocol::inline::split_line;
@@ -12,6 +12,15 @@ pub const REPLY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How much is read at a time.
 const READ_BYTES: usize = 64 * 1024;
+
+/// An address of this machine that is not the loopback interface's, if it has one. A connection to it comes from it, as
+/// from another machine.
+pub fn foreign_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    // Nothing is sent: the kernel only looks up from which address it would be. The address belongs to nobody.
+    socket.connect((Ipv4Addr::new(198, 51, 100, 1), 9)).ok()?;
+    Some(socket.local_addr().ok()?.ip()).filter(|address| !address.is_loopback() && !address.is_unspecified())
+}
 
 /// One connection to a server.
 #[derive(Debug)]
@@ -30,7 +39,16 @@ impl Connection {
     ///
     /// As [`TcpStream::connect`].
     pub fn open(port: u16) -> io::Result<Self> {
-        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        Self::open_at(Ipv4Addr::LOCALHOST.into(), port)
+    }
+
+    /// Connects to a port of any address.
+    ///
+    /// # Errors
+    ///
+    /// As [`TcpStream::connect`].
+    pub fn open_at(address: IpAddr, port: u16) -> io::Result<Self> {
+        let stream = TcpStream::connect((address, port))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(REPLY_TIMEOUT))?;
         stream.set_write_timeout(Some(REPLY_TIMEOUT))?;

@@ -1,7 +1,9 @@
 //! Passwords.
 
 use thermocline_protocol::Reply;
-use thermocline_tests::{Server, ServerOptions};
+use thermocline_tests::connection::foreign_address;
+use thermocline_tests::info::Info;
+use thermocline_tests::{Connection, Server, ServerOptions};
 
 fn start() -> Server {
     ServerOptions::subject().with("requirepass", "secret").start()
@@ -97,4 +99,27 @@ fn strangers_may_send_little() {
         let received = connection.receive_until_closed();
         assert_eq!(String::from_utf8_lossy(&received), format!("-ERR Protocol error: {error}\r\n"));
     }
+}
+
+/// Where a machine has no address but the loopback interface's, nobody can be refused.
+#[test]
+fn without_a_password_only_this_machine_is_let_in() {
+    let server = ServerOptions::subject().with("bind", "*").with("protected-mode", "yes").start();
+    let mut local = server.connect();
+    let Some(address) = foreign_address() else { return };
+    let foreign = || Connection::open_at(address, server.port()).expect("the server listens everywhere");
+    let refused_before = Info::fetch(&mut local, "stats").count("rejected_connections");
+    let text = foreign().receive_until_closed();
+    let text = String::from_utf8_lossy(&text);
+    assert!(text.starts_with("-DENIED Redis is running in protected mode because "), "{text}");
+    assert!(text.ends_with("accepting connections from the outside.\r\n"), "{text}");
+    assert_eq!(Info::fetch(&mut local, "stats").count("rejected_connections"), refused_before + 1);
+
+    // Both ways out work at once.
+    local.text("CONFIG SET requirepass secret");
+    assert!(foreign().error("PING").starts_with("NOAUTH"));
+    local.text("CONFIG SET requirepass ''");
+    assert!(foreign().receive_until_closed().starts_with(b"-DENIED"));
+    local.text("CONFIG SET protected-mode no");
+    assert_eq!(foreign().text("PING"), "PONG");
 }

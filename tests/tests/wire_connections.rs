@@ -1,8 +1,9 @@
 //! Connections: how many, how long, and what CLIENT tells and does about them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use thermocline_protocol::Reply;
+use thermocline_tests::info::Info;
 use thermocline_tests::waiting::wait_until;
 use thermocline_tests::{Connection, Server, ServerOptions};
 
@@ -78,8 +79,9 @@ fn clients_are_listed_with_what_they_are_and_do() {
 #[test]
 fn client_list_can_be_limited_to_some() {
     let (server, mut connection) = start();
+    let id = connection.integer("CLIENT ID");
     let mut other = server.connect();
-    let (id, other_id) = (connection.integer("CLIENT ID"), other.integer("CLIENT ID"));
+    let other_id = other.integer("CLIENT ID");
     assert!(other_id > id);
     assert_eq!(connection.text(&format!("CLIENT LIST ID {other_id}")).lines().count(), 1);
     assert_eq!(connection.text(&format!("CLIENT LIST ID {id} {other_id} 999999")).lines().count(), 2);
@@ -114,9 +116,75 @@ fn killing_everyone_spares_oneself_unless_asked() {
     for other in &mut others {
         assert!(other.is_closed_by_server());
     }
+    // They see the end of their connections before the server has forgotten them.
+    wait_until("the others to be gone", SOON, || connection.text("CLIENT LIST").lines().count() == 1);
     // The reply to killing oneself still arrives.
     assert_eq!(connection.integer("CLIENT KILL TYPE normal SKIPME no"), 1);
     assert!(connection.is_closed_by_server());
+}
+
+#[test]
+fn wait_waits_for_its_time_when_there_are_too_few_replicas() {
+    let (_server, mut connection) = start();
+    assert_eq!(connection.integer("WAIT 0 0"), 0);
+    assert_eq!(connection.integer("WAIT -1 0"), 0);
+    let before = Instant::now();
+    assert_eq!(connection.integer("WAIT 1 50"), 0);
+    assert!(before.elapsed() >= Duration::from_millis(50));
+    assert_eq!(connection.error("WAIT x 0"), "ERR value is not an integer or out of range");
+    assert_eq!(connection.error("WAIT 1 x"), "ERR timeout is not an integer or out of range");
+    assert_eq!(connection.error("WAIT 1 -1"), "ERR timeout is negative");
+}
+
+#[test]
+fn a_client_that_waits_is_unblocked_by_another_or_by_its_own_end() {
+    let (server, mut connection) = start();
+    let mut waiting = server.connect();
+    let id = waiting.integer("CLIENT ID");
+    let mut ended_by = |unblock: &str| {
+        waiting.send_raw(b"WAIT 1 0\r\nPING\r\n");
+        wait_until("the client to wait", SOON, || {
+            client_line(&mut connection, &format!("id={id}")).is_some_and(|line| field(&line, "flags") == "b")
+        });
+        assert_eq!(Info::fetch(&mut connection, "clients").count("blocked_clients"), 1);
+        assert_eq!(connection.integer(&format!("CLIENT UNBLOCK {id}{unblock}")), 1);
+        let reply = waiting.receive();
+        assert_eq!(waiting.receive(), Reply::Simple(b"PONG".to_vec()));
+        assert_eq!(connection.integer(&format!("CLIENT UNBLOCK {id}")), 0);
+        reply
+    };
+    assert_eq!(ended_by(""), Reply::Integer(0));
+    assert_eq!(ended_by(" timeout"), Reply::Integer(0));
+    let error = Reply::Error(b"UNBLOCKED client unblocked via CLIENT UNBLOCK".to_vec());
+    assert_eq!(ended_by(" error"), error);
+    assert_eq!(Info::fetch(&mut connection, "clients").count("blocked_clients"), 0);
+
+    waiting.send_raw(b"WAIT 1 0\r\n");
+    drop(waiting);
+    wait_until("the server to notice", SOON, || client_line(&mut connection, &format!("id={id}")).is_none());
+    let mut killed = server.connect();
+    let id = killed.integer("CLIENT ID");
+    killed.send_raw(b"WAIT 1 0\r\n");
+    assert_eq!(connection.integer(&format!("CLIENT KILL ID {id}")), 1);
+    assert!(killed.is_closed_by_server());
+}
+
+/// WAITAOF is of Redis 7.2.
+#[test]
+fn waitaof_needs_a_log() {
+    let (server, mut connection) = start();
+    if !server.is_thermocline() {
+        return;
+    }
+    assert_eq!(
+        connection.error("WAITAOF 1 0 0"),
+        "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."
+    );
+    assert_eq!(connection.error("WAITAOF 2 0 0"), "ERR value is out of range, must be between 0 and 1");
+    assert_eq!(connection.error("WAITAOF 0 -1 0"), "ERR value is out of range, must be positive");
+    for request in ["WAITAOF 0 0 0", "WAITAOF 0 1 20"] {
+        assert_eq!(connection.line(request), Reply::Array(vec![Reply::Integer(0), Reply::Integer(0)]));
+    }
 }
 
 #[test]

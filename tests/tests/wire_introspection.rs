@@ -1,10 +1,14 @@
 //! What the server says about itself: CONFIG, INFO, COMMAND, MEMORY, SLOWLOG, LATENCY, TIME, DEBUG.
 
 use std::fs;
+use std::time::Duration;
 
 use thermocline_protocol::Reply;
 use thermocline_tests::info::Info;
+use thermocline_tests::waiting::wait_until;
 use thermocline_tests::{Connection, Server, ServerOptions};
+
+const SOON: Duration = Duration::from_secs(20);
 
 fn start() -> (Server, Connection) {
     let server = ServerOptions::subject().start();
@@ -70,6 +74,110 @@ fn settings_of_a_start_cannot_be_changed_later() {
             )
         );
     }
+}
+
+#[test]
+fn the_port_changes_at_once_or_not_at_all() {
+    let (server, mut connection) = start();
+    let other = ServerOptions::subject().start();
+    assert_eq!(
+        connection.error(&format!("CONFIG SET timeout 9 port {}", other.port())),
+        "ERR CONFIG SET failed (possibly related to argument 'port') - Unable to listen on this port. Check server \
+         logs."
+    );
+    assert_eq!(setting(&mut connection, "port"), server.port().to_string());
+    assert_eq!(setting(&mut connection, "timeout"), "0");
+    assert_eq!(server.connect().text("PING"), "PONG");
+
+    let port = other.port();
+    drop(other);
+    // The kernel takes a moment to close the sockets of a process that was killed.
+    let set = format!("CONFIG SET port {port}");
+    wait_until("the port to be free", SOON, || connection.line(&set) == Reply::Simple(b"OK".to_vec()));
+    assert!(Connection::open(server.port()).is_err(), "the old port is closed");
+    // Enough for every server thread to get some.
+    let mut clients: Vec<Connection> =
+        (0..20).map(|_| Connection::open(port).expect("the new port is open")).collect();
+    clients.iter_mut().for_each(|client| assert_eq!(client.text("PING"), "PONG"));
+    assert_eq!(connection.text("PING"), "PONG", "present connections stay");
+    assert_eq!(Info::fetch(&mut connection, "server").count("tcp_port"), u64::from(port));
+
+    assert_eq!(connection.text("CONFIG SET port 0"), "OK");
+    assert!(Connection::open(port).is_err());
+    assert_eq!(connection.text(&format!("CONFIG SET port {}", server.port())), "OK");
+    assert_eq!(server.connect().text("PING"), "PONG");
+}
+
+#[test]
+fn the_addresses_change_at_once_or_not_at_all() {
+    let (server, mut connection) = start();
+    let at = |address: &str| Connection::open_at(address.parse().expect("an address"), server.port());
+    // No machine has this address: it is reserved for documentation.
+    assert_eq!(
+        connection.error("CONFIG SET bind '127.0.0.2 203.0.113.77'"),
+        "ERR CONFIG SET failed (possibly related to argument 'bind') - Failed to bind to specified addresses."
+    );
+    assert_eq!(setting(&mut connection, "bind"), "127.0.0.1");
+    assert!(at("127.0.0.2").is_err());
+    assert_eq!(connection.text("CONFIG SET bind '127.0.0.2 -203.0.113.77'"), "OK");
+    assert_eq!(at("127.0.0.2").expect("it listens there").text("PING"), "PONG");
+    assert!(at("127.0.0.1").is_err());
+    assert_eq!(connection.text("CONFIG SET bind *"), "OK");
+    for address in ["127.0.0.1", "127.0.0.2"] {
+        assert_eq!(at(address).expect("it listens everywhere").text("PING"), "PONG");
+    }
+}
+
+#[test]
+fn the_log_level_changes_at_once() {
+    let (server, mut connection) = start();
+    if !server.is_thermocline() {
+        // Redis knows `nothing` from 7.2 on.
+        return;
+    }
+    let fail = |connection: &mut Connection| {
+        connection.error(&format!("CONFIG SET bind '203.0.113.77' port {}", server.port()));
+    };
+    let lines = || server.log().lines().count();
+    connection.text("CONFIG SET loglevel nothing");
+    let before = lines();
+    fail(&mut connection);
+    assert_eq!(lines(), before, "{}", server.log());
+    connection.text("CONFIG SET loglevel warning");
+    fail(&mut connection);
+    assert!(lines() > before);
+}
+
+#[test]
+fn keepalive_changes_for_clients_that_connect_later() {
+    let (server, mut connection) = start();
+    assert_eq!(connection.text("CONFIG SET tcp-keepalive 7777"), "OK");
+    assert_eq!(setting(&mut connection, "tcp-keepalive"), "7777");
+    let timer_s = |port: u16| keepalive_timer_s(server.port(), port);
+    let later = server.connect();
+    // The kernel shows the time until the next probe.
+    wait_until("the server to accept", SOON, || timer_s(later.local_port()).is_some());
+    assert!((7000..=7777).contains(&timer_s(later.local_port()).expect("it was there")));
+    // Until a reply was acknowledged, another timer runs.
+    let present = connection.local_port();
+    wait_until("an old timer", SOON, || timer_s(present).is_some_and(|seconds| seconds <= 300));
+    connection.text("CONFIG SET tcp-keepalive 0");
+    let mut without = server.connect();
+    without.text("PING");
+    assert_eq!(timer_s(without.local_port()), None);
+}
+
+/// Seconds until the server's kernel probes a client, by `/proc/net/tcp`; `None` where it never will.
+fn keepalive_timer_s(server_port: u16, client_port: u16) -> Option<u64> {
+    let connections = fs::read_to_string("/proc/net/tcp").expect("Linux tells of its connections");
+    let port = |address: &str| u16::from_str_radix(address.split_once(':')?.1, 16).ok();
+    connections.lines().skip(1).find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let (timer, expires) = fields[5].split_once(':')?;
+        let is_it = port(fields[1]) == Some(server_port) && port(fields[2]) == Some(client_port);
+        // 2 is the keepalive timer; it counts in ticks of 10 ms.
+        (is_it && timer == "02").then(|| u64::from_str_radix(expires, 16).expect("hexadecimal") / 100)
+    })
 }
 
 #[test]
@@ -304,6 +412,32 @@ fn latency_spikes_are_recorded() {
     assert_eq!(connection.line("LATENCY HISTORY command").as_elements().expect("an array").len(), 1);
     assert!(connection.integer("LATENCY RESET") >= 1);
     assert_eq!(connection.line("LATENCY LATEST"), Reply::Array(Vec::new()));
+}
+
+#[test]
+fn latencies_are_tracked_while_that_is_on() {
+    let (_server, mut connection) = start();
+    let calls = |connection: &mut Connection, command: &str| {
+        let reply = connection.line(&format!("LATENCY HISTOGRAM {command}"));
+        let elements = reply.as_elements().expect("an array");
+        elements.get(1).map(|histogram| histogram.as_elements().expect("a map")[1].clone())
+    };
+    connection.text("SET k v");
+    connection.text("CONFIG SET latency-tracking no");
+    for _ in 0..3 {
+        connection.text("SET k v");
+        connection.text("GET k");
+    }
+    assert_eq!(calls(&mut connection, "SET"), Some(Reply::Integer(1)), "what was known stays known");
+    assert_eq!(calls(&mut connection, "GET"), None);
+    assert!(!Info::fetch(&mut connection, "latencystats").has("latency_percentiles_usec_set"));
+    connection.text("CONFIG SET latency-tracking yes latency-tracking-info-percentiles '50 99.9'");
+    connection.text("GET k");
+    assert_eq!(calls(&mut connection, "GET"), Some(Reply::Integer(1)));
+    let info = Info::fetch(&mut connection, "everything");
+    assert!(info.text("cmdstat_get").starts_with("calls=4,"), "{}", info.text("cmdstat_get"));
+    let shown = info.text("latency_percentiles_usec_get");
+    assert!(shown.starts_with("p50=") && shown.contains(",p99.9="), "{shown}");
 }
 
 #[test]

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use thermocline_protocol::{Reply, encode_request};
-use thermocline_tests::ServerOptions;
+use thermocline_tests::info::Info;
 use thermocline_tests::payload::{Texture, payload};
 use thermocline_tests::waiting::wait_until;
+use thermocline_tests::{Server, ServerOptions};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -67,6 +68,65 @@ fn a_client_that_reads_slowly_within_its_limits_gets_everything() {
     }
 }
 
+/// How many clients were closed for what they left unread; Redis counts that from 7.2 on.
+fn output_limit_closings(server: &Server) -> u64 {
+    let info = Info::fetch(&mut server.connect(), "stats");
+    let field = "client_output_buffer_limit_disconnections";
+    if server.is_thermocline() || info.has(field) { info.count(field) } else { 1 }
+}
+
+#[test]
+fn a_reply_longer_than_the_hard_output_limit_ends_the_connection() {
+    let server = ServerOptions::subject().with("client-output-buffer-limit", "normal 1mb 0 0").start();
+    let mut connection = server.connect();
+    for (key, bytes) in [("small", 900_000), ("large", 3_000_000)] {
+        let value = payload(1, bytes, Texture::Incompressible);
+        assert_eq!(connection.call(&[&b"SET"[..], key.as_bytes(), &value]), Reply::Simple(b"OK".to_vec()));
+    }
+    for _ in 0..20 {
+        assert_eq!(connection.line("GET small").as_bytes().map(<[u8]>::len), Some(900_000));
+    }
+    connection.send_raw(b"GET large\r\n");
+    assert!(connection.receive_until_closed().len() < 3_000_000);
+    assert_eq!(output_limit_closings(&server), 1);
+    // It holds at once, and so does its end.
+    let mut connection = server.connect();
+    connection.text("CONFIG SET client-output-buffer-limit 'normal 0 0 0'");
+    assert_eq!(connection.line("GET large").as_bytes().map(<[u8]>::len), Some(3_000_000));
+}
+
+#[test]
+fn a_client_that_leaves_more_unread_than_the_hard_output_limit_is_disconnected() {
+    let server = ServerOptions::subject().with("client-output-buffer-limit", "normal 600100 0 0").start();
+    let mut other = server.connect();
+    let value = payload(1, 600_000, Texture::Incompressible);
+    other.call(&[&b"SET"[..], b"k", &value]);
+    let mut greedy = server.connect();
+    // Far more than the sockets hold: what is left of one reply and the next one are above the limit.
+    let _ = greedy.try_send_raw(&b"GET k\r\n".repeat(200));
+    let name = format!(":{} ", greedy.local_port());
+    wait_until("the server to close the connection", SOON, || !other.text("CLIENT LIST").contains(&name));
+    assert!(greedy.receive_until_closed().len() < 200 * value.len());
+    assert_eq!(output_limit_closings(&server), 1);
+}
+
+#[test]
+fn a_client_that_stays_above_the_soft_output_limit_is_disconnected_in_time() {
+    let server = ServerOptions::subject().with("client-output-buffer-limit", "normal 0 100kb 1").start();
+    let mut other = server.connect();
+    let value = payload(1, 32 << 20, Texture::Incompressible);
+    other.call(&[&b"SET"[..], b"k", &value]);
+    // Whoever reads is not concerned.
+    assert!(other.line("GET k") == Reply::Bulk(value));
+    let mut greedy = server.connect();
+    greedy.send_raw(b"GET k\r\n");
+    let name = format!(":{} ", greedy.local_port());
+    assert!(other.text("CLIENT LIST").contains(&name), "it has its time");
+    wait_until("the server to close the connection", SOON, || !other.text("CLIENT LIST").contains(&name));
+    assert!(greedy.receive_until_closed().len() < 32 << 20);
+    assert_eq!(output_limit_closings(&server), 1);
+}
+
 #[test]
 fn a_request_longer_than_the_query_buffer_limit_ends_the_connection() {
     let server = ServerOptions::subject().with("client-query-buffer-limit", "1mb").start();
@@ -76,7 +136,11 @@ fn a_request_longer_than_the_query_buffer_limit_ends_the_connection() {
     // The connection may be closed while this is under way.
     let _ = connection.try_send_raw(&request);
     assert_eq!(connection.receive_until_closed(), b"");
-    assert_eq!(server.connect().text("PING"), "PONG");
+    let info = Info::fetch(&mut server.connect(), "stats");
+    // Redis counts that from 7.2 on.
+    if server.is_thermocline() {
+        assert_eq!(info.count("client_query_buffer_limit_disconnections"), 1);
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ pub mod connection;
 pub(crate) mod fixture;
 pub mod generic;
 pub(crate) mod help;
+pub mod key_use;
 pub mod server;
 pub mod string;
 pub mod table;
@@ -29,6 +30,7 @@ use thermocline_protocol::{Arguments, ReplyEncoder};
 
 use crate::server::Server;
 use crate::session::Session;
+use key_use::KeyUse;
 
 /// One command, or one subcommand of a container such as CLIENT.
 pub struct Command {
@@ -40,6 +42,9 @@ pub struct Command {
     pub flags: Flags,
     /// Where its keys are.
     pub keys: KeyPositions,
+    /// What it does with them, as clients are told: one element for all of them, or one for the first and one for the
+    /// others. Empty where that follows from `flags` and `reads`.
+    pub key_use: &'static [KeyUse],
     /// Whether it needs its keys' values, so that cold ones are read before it runs.
     pub reads: Reads,
     /// ACL categories beyond those that follow from the flags, such as `"string"`.
@@ -65,6 +70,7 @@ impl Command {
         arity: 0,
         flags: Flags::NONE,
         keys: KeyPositions::None,
+        key_use: &[],
         reads: Reads::Nothing,
         categories: &[],
         group: "server",
@@ -115,6 +121,8 @@ impl Flags {
     pub const PUBSUB: Self = Self(1 << 14);
     /// Allowed while a script is busy.
     pub const ALLOW_BUSY: Self = Self(1 << 15);
+    /// Not allowed while the data set is loading in the background.
+    pub const NO_ASYNC_LOADING: Self = Self(1 << 16);
 
     /// All flags of both.
     pub const fn with(self, other: Self) -> Self {

@@ -90,6 +90,11 @@ impl Config {
         words::split(&text!(self, "bind"))
     }
 
+    /// The addresses of `bind`; none where `port` is 0, which is how Redis is told not to listen on TCP at all.
+    pub fn tcp_addresses(&self) -> Vec<String> {
+        if self.port() == 0 { Vec::new() } else { self.bind() }
+    }
+
     /// `protected-mode`.
     pub fn protected_mode(&self) -> bool {
         number!(self, "protected-mode") != 0
@@ -171,6 +176,11 @@ impl Config {
     #[inline]
     pub fn query_buffer_limit_bytes(&self) -> u64 {
         number!(self, "client-query-buffer-limit") as u64
+    }
+
+    /// Whether `client-output-buffer-limit` has any limit for normal clients.
+    pub fn limits_normal_output(&self) -> bool {
+        !self.texts[const { position_of("client-output-buffer-limit") }].read().starts_with(words::NO_LIMIT)
     }
 
     /// `client-output-buffer-limit` of a class of clients. Takes a lock and parses: not for every reply.
@@ -373,6 +383,15 @@ mod tests {
         assert_eq!(with(&[("dir", "/data")]).tier_paths(), [PathBuf::from("/data/tier")]);
         let several = with(&[("dir", "/data"), ("tier-path", "/nvme0/t \"a b\"")]);
         assert_eq!(several.tier_paths(), [PathBuf::from("/nvme0/t"), PathBuf::from("/data/a b")]);
+    }
+
+    #[test]
+    fn normal_clients_have_no_output_limit_unless_given_one() {
+        assert!(!Config::new().limits_normal_output());
+        assert!(!with(&[("client-output-buffer-limit", "pubsub 1 1 1")]).limits_normal_output());
+        for limit in ["normal 1 0 0", "normal 0 1kb 0", "normal 0 0 1"] {
+            assert!(with(&[("client-output-buffer-limit", limit)]).limits_normal_output(), "{limit}");
+        }
     }
 
     #[test]

@@ -119,6 +119,20 @@ impl Config {
     /// # Errors
     /// The first option that is unknown, fixed, named twice or does not take its value.
     pub fn set(&self, pairs: &[(&str, &str)], may_change_protected: bool) -> Result<(), SetError> {
+        self.set_and(pairs, may_change_protected, |_| Ok(()))
+    }
+
+    /// As [`Self::set`]; then `apply`, which is told the names of the options that were given, makes the new values
+    /// known to the rest of the server. If it fails, the old values are in force again.
+    ///
+    /// # Errors
+    /// As of [`Self::set`], or of `apply`.
+    pub fn set_and(
+        &self,
+        pairs: &[(&str, &str)],
+        may_change_protected: bool,
+        apply: impl FnOnce(&[&'static str]) -> Result<(), SetError>,
+    ) -> Result<(), SetError> {
         let _writing = self.writer.lock();
         // An unknown name is reported before anything that is wrong with a known option before it.
         for (name, _) in pairs {
@@ -149,10 +163,11 @@ impl Config {
                 Err(reason) => return Err(SetError::Refused { name: row.name.to_owned(), reason }),
             }
         }
-        for (at, value) in checked {
-            self.store(at, value);
-        }
-        Ok(())
+        let names: Vec<&str> = checked.iter().map(|(at, _)| OPTIONS[*at].name).collect();
+        let before: Vec<(usize, OptionValue)> =
+            checked.iter().map(|(at, _)| (*at, self.value(*at))).collect();
+        checked.into_iter().for_each(|(at, value)| self.store(at, value));
+        apply(&names).inspect_err(|_| before.into_iter().for_each(|(at, value)| self.store(at, value)))
     }
 
     /// The value of the option at this position in [`OPTIONS`], as CONFIG GET shows it.
@@ -229,7 +244,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_the_first_error() {
-        let error = Config::new().set(&[("port", "1"), ("nonsense", "1")], false).unwrap_err();
+        let error = Config::new().set(&[("databases", "1"), ("nonsense", "1")], false).unwrap_err();
         assert_eq!(error.to_string(), "Unknown option or number of arguments for CONFIG SET - 'nonsense'");
     }
 
@@ -240,10 +255,22 @@ mod tests {
             Err(SetError::Refused { reason, .. }) => reason.into_owned(),
             other => panic!("{other:?}"),
         };
-        assert_eq!(reason(&[("port", "1")]), "can't set immutable config");
+        assert_eq!(reason(&[("databases", "1")]), "can't set immutable config");
         assert_eq!(reason(&[("dbfilename", "x")]), "can't set protected config");
         assert_eq!(reason(&[("slave-priority", "1"), ("replica-priority", "2")]), "duplicate parameter");
         assert_eq!(config.set(&[("dbfilename", "x")], true), Ok(()));
+    }
+
+    #[test]
+    fn what_cannot_be_applied_leaves_the_values_before() {
+        let config = Config::new();
+        let failure = SetError::Refused { name: "port".into(), reason: "no".into() };
+        let result = config.set_and(&[("timeout", "7"), ("bind", "a b")], false, |names| {
+            assert_eq!((names, config.timeout_s(), config.bind().len()), (&["timeout", "bind"][..], 7, 2));
+            Err(failure.clone())
+        });
+        assert_eq!(result, Err(failure));
+        assert_eq!((config.timeout_s(), config.bind().join(" ")), (0, "127.0.0.1 -::1".to_owned()));
     }
 
     #[test]

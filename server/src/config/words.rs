@@ -15,6 +15,9 @@ pub const MAX_TIER_PATHS: usize = 16;
 /// The classes of `client-output-buffer-limit`, as CONFIG GET names them.
 const CLIENT_CLASSES: [&str; 3] = ["normal", "slave", "pubsub"];
 
+/// How the canonical form of `client-output-buffer-limit` begins where normal clients have none.
+pub(super) const NO_LIMIT: &str = "normal 0 0 0 ";
+
 /// Output limits of one class of clients. 0 is no limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct OutputLimit {

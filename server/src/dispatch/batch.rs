@@ -54,6 +54,8 @@ pub(super) struct Batch<'a> {
     pub(super) began: u64,
     /// Commands that take at least this long are reported.
     pub(super) slow_ns: u64,
+    /// Whether the histograms of commands are told: `latency-tracking`.
+    pub(super) tracks_latency: bool,
     /// Whether nothing was read from the SSD for it.
     pub(super) is_hot: bool,
     /// How many requests were answered.
@@ -83,6 +85,7 @@ impl<'a> Batch<'a> {
             now: server.clock.now(),
             began: thread.stopwatch.raw(),
             slow_ns: slow_ns(server),
+            tracks_latency: server.config.latency_tracking(),
             is_hot: true,
             answered: 0,
             last_command: None,

@@ -11,7 +11,8 @@ use thermocline_engine::UnixMillis;
 
 use super::batch::{Batch, Scratch, Stop};
 use super::input::Input;
-use super::{refusal, waits};
+use super::output_limit::UNCHECKED_BYTES;
+use super::{admission, refusal, waits};
 use crate::net::{Connection, RecvBuffer};
 use crate::server::Thread;
 use crate::server::clients::ClientShared;
@@ -21,16 +22,18 @@ use crate::session::Session;
 pub(super) struct Client {
     pub(super) session: Session,
     pub(super) input: Input,
-    thread: Rc<Thread>,
+    pub(super) thread: Rc<Thread>,
 }
 
 /// Serves a connection until it ends: the future of its task.
 pub async fn serve(connection: Connection, thread: Rc<Thread>) {
-    let Some(mut client) = Client::admit(&connection, thread) else {
-        let mut last_words = refusal::TOO_MANY_CLIENTS.to_vec();
-        // Whoever cannot be told is closed all the same.
-        let _ = connection.send(&mut last_words).await;
-        return;
+    let mut client = match Client::admit(&connection, thread) {
+        Ok(client) => client,
+        Err(last_words) => {
+            // Whoever cannot be told is closed all the same.
+            let _ = connection.send(&mut last_words.to_vec()).await;
+            return;
+        }
     };
     while let Ok(Some(received)) = connection.recv().await {
         client.receive(received);
@@ -46,16 +49,26 @@ pub async fn serve(connection: Connection, thread: Rc<Thread>) {
                 break;
             }
         }
-        client.note_sent(output.len());
-        if connection.send(&mut output).await.is_err() || client.session.is_closing {
+        let sent = if output.len() > UNCHECKED_BYTES && client.thread.server.config.limits_normal_output() {
+            let sending: Pin<Box<dyn Future<Output = io::Result<()>> + '_>> =
+                Box::pin(waits::send(&connection, &mut client, &mut output));
+            sending.await
+        } else {
+            client.note_sent(output.len());
+            connection.send(&mut output).await
+        };
+        if sent.is_err() || client.session.is_closing {
             break;
         }
     }
 }
 
 impl Client {
-    /// Takes the client in, unless there are too many.
-    fn admit(connection: &Connection, thread: Rc<Thread>) -> Option<Self> {
+    /// Takes the client in.
+    ///
+    /// # Errors
+    /// What to tell it instead: there are too many clients, or `protected-mode` keeps it out.
+    fn admit(connection: &Connection, thread: Rc<Thread>) -> Result<Self, &'static [u8]> {
         let server = &thread.server;
         let mut shared = ClientShared::new(connection.id(), server.clock.now(), Some(connection.closer()));
         shared.peer = connection.peer_addr();
@@ -64,11 +77,16 @@ impl Client {
         let shared = Arc::new(shared);
         if !server.clients.add(&shared, server.config.max_clients()) {
             thread.metrics.refused_connections.add(1);
-            return None;
+            return Err(refusal::TOO_MANY_CLIENTS);
+        }
+        if !admission::is_let_in(shared.peer, &server.config) {
+            server.clients.remove(shared.id);
+            thread.metrics.refused_connections.add(1);
+            return Err(refusal::PROTECTED_MODE);
         }
         thread.metrics.connections.add(1);
         let is_authenticated = !server.config.has_password();
-        Some(Self { session: Session::new(shared, is_authenticated), input: Input::default(), thread })
+        Ok(Self { session: Session::new(shared, is_authenticated), input: Input::default(), thread })
     }
 
     pub(super) fn receive(&mut self, received: RecvBuffer) {
@@ -110,6 +128,7 @@ impl Client {
                 kept_bytes,
                 "connection closed: its request is too long"
             );
+            self.thread.metrics.query_limit_closings.add(1);
             self.session.is_closing = true;
         }
     }

@@ -155,7 +155,7 @@ impl<'a> Batch<'a> {
         }
         self.last_command = Some(entry.id);
         let duration_ns = self.lap_ns();
-        metrics.note_call(duration_ns);
+        metrics.note_call(duration_ns, self.tracks_latency);
         // The clock's last bits choose a few calls at random.
         if self.began & DRAM_SAMPLE_MASK == 0
             && self.is_hot

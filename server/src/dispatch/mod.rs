@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! serve            connection    the task of one connection: receive, run, send
+//!   who may come   admission   protected mode
 //!   bytes          input         requests found in place; what came in part is kept
 //!   batch          batch         runs every request that is there, until one has to wait
 //!     one request  execute       look-up, checks, locks, handler, counters
 //!       refusals   refusal       what clients are told instead
 //!       keys       key_positions where a command's keys are
 //!   what waits     waits         cold values, slow readers, full memory, handlers that wait
+//!     how long     output_limit  for slow readers, as client-output-buffer-limit says
 //!     cold values  cold          look ahead, fetch all at once
 //!   many at once   preview       warms the caches for requests of several connections
 //! ```
@@ -22,12 +24,14 @@
 //! **Invariant:** a request is taken off the input only when it was answered: whatever interrupts it, it is
 //! found again and run anew from its start.
 
+mod admission;
 mod batch;
 mod cold;
 mod connection;
 mod execute;
 mod input;
 pub mod key_positions;
+mod output_limit;
 mod preview;
 mod refusal;
 mod waits;

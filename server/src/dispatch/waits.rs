@@ -6,6 +6,7 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -16,10 +17,12 @@ use super::batch::{Batch, Stop, limits};
 use super::connection::Client;
 use super::execute::Outcome;
 use super::input::Next;
+use super::output_limit::OutputWatch;
 use super::{cold, refusal};
 use crate::command::{Context, Handler};
 use crate::net::Connection;
 use crate::server::Thread;
+use crate::server::blocking::Unblock;
 
 /// How often a client that is held back by CLIENT PAUSE looks whether it still is.
 const PAUSE_LOOK: Duration = Duration::from_millis(20);
@@ -69,7 +72,7 @@ pub(super) async fn run_to_end(
             Stop::Waits(Outcome::Waits) => {
                 send(connection, client, output).await?;
                 client.input.detach();
-                run_waiting(thread, client, output, &mut fetched, &mut arguments).await;
+                run_waiting(connection, thread, client, output, &mut fetched, &mut arguments).await;
             }
         }
         let mut batch = Batch::new(thread, &mut client.session, output, &mut fetched);
@@ -136,13 +139,18 @@ impl Reading {
 }
 
 /// Sends what is ready and gives `output` new memory. Keeps no received buffer while the client does not read.
-async fn send(connection: &Connection, client: &mut Client, output: &mut Vec<u8>) -> io::Result<()> {
+pub(super) async fn send(
+    connection: &Connection,
+    client: &mut Client,
+    output: &mut Vec<u8>,
+) -> io::Result<()> {
     if output.is_empty() {
         return Ok(());
     }
     client.note_sent(output.len());
+    let watch = OutputWatch::begin(connection, client, output.len()).await?;
     let mut waits = false;
-    poll_fn(|context| {
+    let sending = poll_fn(|context| {
         let sent = connection.poll_send(context, output);
         if sent.is_pending() && !waits {
             waits = true;
@@ -150,8 +158,12 @@ async fn send(connection: &Connection, client: &mut Client, output: &mut Vec<u8>
             client.session.client.note_output_buffer(output.len());
         }
         sent
-    })
-    .await?;
+    });
+    watch.bounded(sending).await?;
+    if watch.is_above_soft_limit() {
+        client.input.detach();
+        watch.bounded(connection.flush()).await?;
+    }
     if waits {
         client.session.client.note_output_buffer(0);
     }
@@ -188,8 +200,9 @@ async fn wait_for_pause(connection: &Connection, thread: &Thread, until: UnixMil
     .await
 }
 
-/// Runs the next request, whose handler may wait.
+/// Runs the next request, whose handler may wait; for other clients only until its own is gone.
 async fn run_waiting(
+    connection: &Connection,
     thread: &Thread,
     client: &mut Client,
     output: &mut Vec<u8>,
@@ -209,7 +222,19 @@ async fn run_waiting(
     let (start, replies, began) = (output.len(), session.reply_mode, thread.stopwatch.raw());
     let reply = ReplyEncoder::new(output, session.protocol);
     let mut context = Context { reply, session, server, thread };
-    let result = handler(&mut context, arguments).await;
+    let shared = Arc::clone(&context.session.client);
+    let (mut handling, mut closed) = (handler(&mut context, arguments), pin!(connection.closed()));
+    let mut is_closed = false;
+    let result = poll_fn(|task| {
+        let handled = handling.as_mut().poll(task);
+        is_closed = is_closed || closed.as_mut().poll(task).is_ready();
+        if handled.is_pending() && is_closed && shared.unblock(Unblock::Timeout) {
+            return handling.as_mut().poll(task);
+        }
+        handled
+    })
+    .await;
+    drop(handling);
     client.session.publish();
     let mut batch = Batch::new(thread, &mut client.session, output, fetched);
     batch.began = began;

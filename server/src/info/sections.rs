@@ -41,7 +41,7 @@ fn server_fields(server: &Server) -> Vec<Field> {
     let os = format!("{} {} {}", kernel("ostype"), kernel("osrelease"), std::env::consts::ARCH);
     let executable = std::env::current_exe().unwrap_or_default().display().to_string();
     let file = server.config.file().map(|path| path.display().to_string()).unwrap_or_default();
-    let port = server.addresses.iter().find_map(|address| match address {
+    let port = server.listening.addresses().iter().find_map(|address| match address {
         BoundAddress::Tcp(address) => Some(address.port()),
         BoundAddress::Unix(_) => None,
     });
@@ -93,7 +93,11 @@ fn clients(server: &Server) -> Vec<Field> {
             largest(|client| client.output_buffer_bytes()),
             "Bytes of the longest unread output.",
         ),
-        Field::gauge("blocked_clients", 0, "Clients that wait in a blocking command."),
+        Field::gauge(
+            "blocked_clients",
+            clients.iter().filter(|client| client.is_blocked()).count() as u64,
+            "Clients that wait in a blocking command.",
+        ),
         Field::text("tracking_clients", "0"),
         Field::text("clients_in_timeout_table", "0"),
     ]
@@ -228,6 +232,16 @@ fn stats(server: &Server) -> Vec<Field> {
         Field::text("tracking_total_items", "0"),
         Field::text("tracking_total_prefixes", "0"),
         Field::counter("total_error_replies", totals.errors, "Error replies."),
+        Field::counter(
+            "client_query_buffer_limit_disconnections",
+            totals.query_limit_closings,
+            "Connections closed for client-query-buffer-limit.",
+        ),
+        Field::counter(
+            "client_output_buffer_limit_disconnections",
+            totals.output_limit_closings,
+            "Connections closed for client-output-buffer-limit.",
+        ),
         Field::counter("total_cold_requests", totals.cold_requests, "Requests that waited for the SSD."),
     ]
 }
@@ -344,7 +358,7 @@ fn latencystats(server: &Server) -> Vec<Field> {
             value: FieldValue::Text(shown.join(",")),
         }
     };
-    called_commands(server).filter(|(_, summary)| summary.calls > 0).map(field).collect()
+    called_commands(server).filter(|(_, summary)| !summary.histogram.is_empty()).map(field).collect()
 }
 
 /// Commands that were called, or refused.

@@ -140,6 +140,11 @@ impl Connection {
         ready
     }
 
+    /// How many of the bytes sent so far are not known to be with the kernel.
+    pub fn unsent_bytes(&self) -> usize {
+        self.reactor.ring().unsent_bytes(self.state.slot)
+    }
+
     /// Waits until everything sent so far is with the kernel.
     ///
     /// # Errors

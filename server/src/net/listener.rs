@@ -4,13 +4,14 @@
 //! unix socket shared by all threads. Options that every connection shall have (TCP_NODELAY, keepalive) are set
 //! here, because an accepted socket inherits them from its listener: no system call per connection.
 
-use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Probes after which a silent peer is given up, as in Redis.
@@ -47,11 +48,40 @@ impl Default for BindOptions {
     }
 }
 
-/// One listening socket of one thread.
-#[derive(Debug)]
+/// One listening socket of one thread; clones are the same socket.
+#[derive(Debug, Clone)]
 pub struct Listener {
-    pub(super) socket: OwnedFd,
+    pub(super) socket: Arc<OwnedFd>,
     pub(super) tcp: bool,
+}
+
+impl Listener {
+    fn new(socket: impl Into<OwnedFd>, tcp: bool) -> Self {
+        Self { socket: Arc::new(socket.into()), tcp }
+    }
+
+    /// Whether both are one socket.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.socket, &other.socket)
+    }
+
+    /// Refuses connections from now on, though whoever accepts still holds the socket.
+    pub(super) fn stop(&self) {
+        // The only error is a socket that is down already.
+        let _ = SockRef::from(&self.socket).shutdown(Shutdown::Both);
+    }
+
+    /// From how many seconds of silence on peers that connect from now on are probed; 0 for never.
+    pub(super) fn set_keepalive(&self, idle_s: u32) -> io::Result<()> {
+        if self.tcp { set_keepalive(&SockRef::from(&self.socket), idle_s) } else { Ok(()) }
+    }
+}
+
+/// One address and its sockets: element `i` belongs to thread `i`.
+#[derive(Debug, Clone)]
+pub(super) struct Bound {
+    pub(super) address: BoundAddress,
+    pub(super) listeners: Vec<Listener>,
 }
 
 /// An address that is being listened on, with the port the kernel chose.
@@ -71,23 +101,42 @@ pub fn bind_listeners(
     options: &BindOptions,
     threads: usize,
 ) -> io::Result<(Vec<Vec<Listener>>, Vec<BoundAddress>)> {
+    let mut bound = bind_tcp_addresses(options, threads, &[])?;
+    bound.extend(bind_unix_path(options, threads)?);
+    Ok((by_thread(&bound, threads), bound.into_iter().map(|bound| bound.address).collect()))
+}
+
+/// The sockets of all addresses, thread by thread.
+pub(super) fn by_thread(bound: &[Bound], threads: usize) -> Vec<Vec<Listener>> {
+    let of_thread =
+        |thread: usize| bound.iter().map(|bound| bound.listeners[thread].clone()).collect::<Vec<_>>();
+    (0..threads).map(of_thread).collect()
+}
+
+/// Binds the TCP addresses. Those that are among `held` already are taken over as they are.
+pub(super) fn bind_tcp_addresses(
+    options: &BindOptions,
+    threads: usize,
+    held: &[Bound],
+) -> io::Result<Vec<Bound>> {
     assert!(threads > 0, "a server has at least one thread");
-    let mut per_thread: Vec<Vec<Listener>> = (0..threads).map(|_| Vec::new()).collect();
-    let mut bound = Vec::new();
+    let mut all = Vec::new();
     let mut port = options.port;
     for text in &options.addresses {
         let (name, optional) = match text.strip_prefix('-') {
             Some(rest) => (rest, true),
             None => (text.as_str(), false),
         };
-        let attempt = resolve(name, port).and_then(|address| bind_tcp(address, options, threads));
+        let attempt = resolve(name, port).and_then(|address| {
+            match held.iter().find(|held| held.address == BoundAddress::Tcp(address)) {
+                Some(held) => Ok((held.clone(), address)),
+                None => bind_tcp(address, options, threads, held),
+            }
+        });
         match attempt {
-            Ok((sockets, address)) => {
+            Ok((bound, address)) => {
                 port = address.port();
-                for (own, socket) in per_thread.iter_mut().zip(sockets) {
-                    own.push(Listener { socket, tcp: true });
-                }
-                bound.push(BoundAddress::Tcp(address));
+                all.push(bound);
             }
             Err(error) if optional && is_absent(&error) => {
                 tracing::debug!(address = name, %error, "optional address skipped");
@@ -100,16 +149,18 @@ pub fn bind_listeners(
             }
         }
     }
-    if let Some(path) = &options.unix_path {
-        let socket = bind_unix(path, options).map_err(|error| {
-            io::Error::new(error.kind(), format!("cannot listen on {}: {error}", path.display()))
-        })?;
-        for own in &mut per_thread {
-            own.push(Listener { socket: socket.try_clone()?.into(), tcp: false });
-        }
-        bound.push(BoundAddress::Unix(path.clone()));
-    }
-    Ok((per_thread, bound))
+    Ok(all)
+}
+
+/// Binds the unix socket, if one is wanted.
+pub(super) fn bind_unix_path(options: &BindOptions, threads: usize) -> io::Result<Option<Bound>> {
+    let Some(path) = &options.unix_path else { return Ok(None) };
+    let socket = bind_unix(path, options).map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot listen on {}: {error}", path.display()))
+    })?;
+    let own = |_| Ok(Listener::new(socket.try_clone()?, false));
+    let listeners = (0..threads).map(own).collect::<io::Result<Vec<_>>>()?;
+    Ok(Some(Bound { address: BoundAddress::Unix(path.clone()), listeners }))
 }
 
 fn resolve(name: &str, port: u16) -> io::Result<SocketAddr> {
@@ -137,26 +188,23 @@ fn bind_tcp(
     mut address: SocketAddr,
     options: &BindOptions,
     threads: usize,
-) -> io::Result<(Vec<OwnedFd>, SocketAddr)> {
-    if address.port() != 0 {
+    held: &[Bound],
+) -> io::Result<(Bound, SocketAddr)> {
+    if address.port() != 0 && !held.iter().any(|held| overlaps(&held.address, address)) {
         // SO_REUSEPORT would let a second server of the same user share our port without a word. A socket
         // without it is refused while anyone holds the port, so it is tried first.
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         prepare(&socket, address)?;
         socket.bind(&address.into())?;
     }
-    let mut sockets = Vec::with_capacity(threads);
+    let mut listeners = Vec::with_capacity(threads);
     for _ in 0..threads {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         prepare(&socket, address)?;
         socket.set_reuse_port(true)?;
         socket.set_tcp_nodelay(true)?;
         if options.tcp_keepalive_s > 0 {
-            let idle = Duration::from_secs(options.tcp_keepalive_s.into());
-            let interval = Duration::from_secs((options.tcp_keepalive_s / KEEPALIVE_RETRIES).max(1).into());
-            let keepalive =
-                TcpKeepalive::new().with_time(idle).with_interval(interval).with_retries(KEEPALIVE_RETRIES);
-            socket.set_tcp_keepalive(&keepalive)?;
+            set_keepalive(&SockRef::from(&socket), options.tcp_keepalive_s)?;
         }
         socket.bind(&address.into())?;
         socket.listen(options.backlog)?;
@@ -164,9 +212,29 @@ fn bind_tcp(
             let chosen = socket.local_addr()?.as_socket().map_or(0, |local| local.port());
             address.set_port(chosen);
         }
-        sockets.push(socket.into());
+        listeners.push(Listener::new(socket, true));
     }
-    Ok((sockets, address))
+    Ok((Bound { address: BoundAddress::Tcp(address), listeners }, address))
+}
+
+/// Whether listening on both addresses needs SO_REUSEPORT: one port, and one of them may be all addresses.
+fn overlaps(held: &BoundAddress, address: SocketAddr) -> bool {
+    let BoundAddress::Tcp(held) = held else { return false };
+    let is_one_family = held.is_ipv4() == address.is_ipv4();
+    let meets = held.ip() == address.ip() || held.ip().is_unspecified() || address.ip().is_unspecified();
+    held.port() == address.port() && is_one_family && meets
+}
+
+fn set_keepalive(socket: &SockRef<'_>, idle_s: u32) -> io::Result<()> {
+    if idle_s == 0 {
+        return socket.set_keepalive(false);
+    }
+    let interval = Duration::from_secs((idle_s / KEEPALIVE_RETRIES).max(1).into());
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(idle_s.into()))
+        .with_interval(interval)
+        .with_retries(KEEPALIVE_RETRIES);
+    socket.set_tcp_keepalive(&keepalive)
 }
 
 fn prepare(socket: &Socket, address: SocketAddr) -> io::Result<()> {

@@ -7,6 +7,7 @@
 //! ```text
 //! run_thread            runtime     start, serve, stop: the only way in
 //!   listeners           listener    addresses bound once per thread (SO_REUSEPORT)
+//!     and their change  listening   other addresses while the server runs
 //!   reactor             reactor     one round: submit, reap, hand completions to connections; park when all is empty
 //!     policy            busy_poll   whether a short spin instead of parking pays
 //!   connection          connection  what a task holds: recv, send, closed
@@ -28,6 +29,7 @@ mod busy_poll;
 mod connection;
 mod eventfd;
 mod listener;
+mod listening;
 mod outgoing;
 mod probe;
 mod reactor;
@@ -43,6 +45,7 @@ mod tests;
 pub use buffer_ring::RecvBuffer;
 pub use connection::Connection;
 pub use listener::{BindOptions, BoundAddress, Listener, bind_listeners};
+pub use listening::{ListenerInbox, Listening};
 pub use probe::probe;
 pub use runtime::{ThreadOptions, run_thread};
 pub use thread::{Closer, ShutdownSignal, ThreadWaker};

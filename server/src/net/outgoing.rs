@@ -98,6 +98,11 @@ impl OutgoingTable {
         &entry.bytes[entry.sent..]
     }
 
+    /// How much is left to send; 0 where nothing is on its way.
+    pub(super) fn unsent_bytes(&self, slot: u32) -> usize {
+        if self.is_busy(slot) { self.rest(slot).len() } else { 0 }
+    }
+
     /// Everything was sent: the slot is idle and its memory is for the next batch. Returns whether that is awaited.
     pub(super) fn finish(&mut self, slot: u32) -> bool {
         self.end(slot, SendStatus::Idle)
@@ -150,8 +155,10 @@ mod tests {
         table.set_awaited(3);
         assert!(table.advance(3, 2));
         assert_eq!((table.status(3), table.rest(3)), (SendStatus::Slow, &b"cdef"[..]));
+        assert_eq!(table.unsent_bytes(3), 4);
         assert!(!table.advance(3, 4));
         assert!(table.finish(3), "who awaits it hears of it");
+        assert_eq!(table.unsent_bytes(3), 0);
         assert!(!table.any_busy());
     }
 }

@@ -14,6 +14,7 @@ use super::busy_poll::{BusyPoll, Plan, Wait as RingWait};
 use super::connection::Connection;
 use super::eventfd;
 use super::listener::Listener;
+use super::listening::ListenerInbox;
 use super::outgoing::SendStatus;
 use super::ring::{Completion, Ring};
 use super::runtime::ThreadOptions;
@@ -88,8 +89,9 @@ pub(super) struct Reactor {
     signal: OwnedFd,
     thread: Arc<ThreadShared>,
     shutdown: ShutdownSignal,
-    /// Emptied when the thread stops accepting.
-    listeners: RefCell<Vec<Listener>>,
+    /// By the number that their completions carry, which is never used again. Emptied when the thread stops accepting.
+    listeners: RefCell<Vec<Option<Listener>>>,
+    listener_inbox: ListenerInbox,
     table: ConnectionTable,
     connections_max: usize,
     shutdown_grace: Duration,
@@ -121,7 +123,8 @@ impl Reactor {
             signal: eventfd::create()?,
             thread: ThreadShared::new()?,
             shutdown,
-            listeners: RefCell::new(options.listeners),
+            listeners: RefCell::new(options.listeners.into_iter().map(Some).collect()),
+            listener_inbox: options.listener_inbox,
             table: ConnectionTable::default(),
             connections_max: options.connections_max,
             shutdown_grace: Duration::from_millis(options.shutdown_grace_ms),
@@ -352,23 +355,45 @@ impl Reactor {
     // ---- accepting ----
 
     fn accept(&self, index: u32) {
-        if let Some(listener) = self.listeners.borrow().get(index as usize) {
+        if let Some(Some(listener)) = self.listeners.borrow().get(index as usize) {
             self.ring.accept(index, listener.socket.as_fd());
             self.kick();
         }
     }
 
+    /// Accepts from these listeners only.
+    fn replace_listeners(&self, wanted: Vec<Listener>) {
+        let mut listeners = self.listeners.borrow_mut();
+        for (index, kept) in listeners.iter_mut().enumerate() {
+            if kept.as_ref().is_some_and(|old| !wanted.iter().any(|new| new.is_same(old))) {
+                self.ring.cancel_accept(index as u32);
+                *kept = None;
+            }
+        }
+        let first_new = listeners.len();
+        let is_new = |new: &Listener| !listeners.iter().flatten().any(|old| old.is_same(new));
+        let new: Vec<Listener> = wanted.into_iter().filter(is_new).collect();
+        listeners.extend(new.into_iter().map(Some));
+        let end = listeners.len();
+        drop(listeners);
+        (first_new..end).for_each(|index| self.accept(index as u32));
+    }
+
     fn accepted(self: &Rc<Self>, listener: u32, result: io::Result<OwnedFd>, more: bool) {
         match result {
             Ok(socket) => {
-                self.adopt(listener, socket);
+                self.adopt(socket);
                 if !more {
                     self.accept(listener);
                 }
             }
             Err(error) => {
                 let raw = error.raw_os_error();
-                if more || raw == Some(libc::ECANCELED) || self.phase.get() != Phase::Serving {
+                // EINVAL: it does not listen any more, since another address is listened on instead.
+                if more
+                    || matches!(raw, Some(libc::ECANCELED | libc::EINVAL))
+                    || self.phase.get() != Phase::Serving
+                {
                     return;
                 }
                 if matches!(raw, Some(libc::ECONNABORTED | libc::EINTR | libc::EAGAIN)) {
@@ -384,7 +409,7 @@ impl Reactor {
         }
     }
 
-    fn adopt(self: &Rc<Self>, listener: u32, socket: OwnedFd) {
+    fn adopt(self: &Rc<Self>, socket: OwnedFd) {
         if self.phase.get() != Phase::Serving {
             return;
         }
@@ -397,12 +422,8 @@ impl Reactor {
             }
             return;
         }
-        let tcp = self.listeners.borrow().get(listener as usize).is_some_and(|listener| listener.tcp);
-        let peer = if tcp {
-            SockRef::from(&socket).peer_addr().ok().and_then(|peer| peer.as_socket())
-        } else {
-            None
-        };
+        // `None` of a unix socket.
+        let peer = SockRef::from(&socket).peer_addr().ok().and_then(|peer| peer.as_socket());
         let id = NEXT_CONNECTION_ID.fetch_add(1, Ordering::Relaxed);
         let state = self.table.insert_with(|slot| ConnectionState::new(id, slot, socket, peer));
         self.ring.open(state.slot);
@@ -563,6 +584,11 @@ impl Reactor {
     fn take_messages(self: &Rc<Self>) -> bool {
         for request in self.thread.take_close_requests() {
             self.shut_down_socket(request.slot, request.id);
+        }
+        if let Some(listeners) = self.listener_inbox.take()
+            && self.phase.get() == Phase::Serving
+        {
+            self.replace_listeners(listeners);
         }
         if self.shutdown.is_requested() && self.phase.get() == Phase::Serving {
             self.drain();

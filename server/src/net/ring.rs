@@ -205,6 +205,10 @@ impl Ring {
         self.outgoing.borrow().status(slot)
     }
 
+    pub(super) fn unsent_bytes(&self, slot: u32) -> usize {
+        self.outgoing.borrow().unsent_bytes(slot)
+    }
+
     /// Asks for a [`Completion::SendEnded`] when the slot's present send is over.
     pub(super) fn await_send(&self, slot: u32) {
         self.outgoing.borrow_mut().set_awaited(slot);

@@ -5,6 +5,7 @@
 use super::connection::Connection;
 use super::eventfd;
 use super::listener::Listener;
+use super::listening::ListenerInbox;
 use super::reactor::{Reactor, Tasks};
 use super::thread::{ShutdownSignal, ThreadWaker};
 use super::{CompletionSource, ConnectionHandler};
@@ -25,6 +26,8 @@ const TICK: Duration = Duration::from_secs(1);
 pub struct ThreadOptions {
     /// The sockets to accept from, made by [`bind_listeners`](super::bind_listeners).
     pub listeners: Vec<Listener>,
+    /// Where others come from while the thread runs.
+    pub listener_inbox: ListenerInbox,
     /// Connections beyond this number are closed as soon as they come. The caller, who can tell the client why,
     /// has a lower limit.
     pub connections_max: usize,
@@ -44,6 +47,7 @@ impl Default for ThreadOptions {
     fn default() -> Self {
         Self {
             listeners: Vec::new(),
+            listener_inbox: ListenerInbox::default(),
             connections_max: 65_536,
             busy_poll_us: 50,
             shutdown_grace_ms: 5_000,
@@ -67,8 +71,10 @@ pub fn run_thread(
 ) -> io::Result<()> {
     let runtime = runtime()?;
     runtime.block_on(async move {
+        let inbox = options.listener_inbox.clone();
         let reactor = Reactor::new(options, sources, Box::new(Spawning(handler)), shutdown.clone())?;
         shutdown.register(ThreadWaker(Arc::clone(reactor.thread())));
+        inbox.register(ThreadWaker(Arc::clone(reactor.thread())));
         let ticking = Rc::clone(&reactor);
         tokio::task::spawn_local(async move {
             loop {

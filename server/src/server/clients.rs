@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use parking_lot::Mutex;
 use thermocline_engine::UnixMillis;
 
+use super::blocking::{BlockState, Blocked, Unblock};
 use crate::net::Closer;
 
 /// A client's last command before it has sent one.
@@ -39,6 +40,7 @@ pub struct ClientShared {
     flags: AtomicU8,
     resp: AtomicU8,
     names: Mutex<Option<Box<ClientNames>>>,
+    blocking: BlockState,
     closer: Option<Closer>,
 }
 
@@ -66,7 +68,7 @@ impl ClientFlags {
     pub const NO_TOUCH: Self = Self(1 << 1);
     /// Will be closed after its replies.
     pub const CLOSING: Self = Self(1 << 2);
-    /// Held back by `CLIENT PAUSE`.
+    /// Held back by `CLIENT PAUSE`, or waits in a blocking command.
     pub const BLOCKED: Self = Self(1 << 3);
 
     /// Whether all flags of `other` are set.
@@ -92,6 +94,7 @@ impl ClientShared {
             flags: AtomicU8::new(0),
             resp: AtomicU8::new(2),
             names: Mutex::new(None),
+            blocking: BlockState::default(),
             closer,
         }
     }
@@ -144,6 +147,25 @@ impl ClientShared {
         if names.as_deref() == Some(&ClientNames::default()) {
             *names = None;
         }
+    }
+
+    /// Whether it waits in a blocking command.
+    pub fn is_blocked(&self) -> bool {
+        self.blocking.is_blocked()
+    }
+
+    /// Ends its wait in a blocking command, from any thread; false where it does not wait.
+    pub fn unblock(&self, how: Unblock) -> bool {
+        self.blocking.unblock(how)
+    }
+
+    /// Its own thread runs a blocking command, which waits until the result is dropped.
+    pub(crate) fn block(&self) -> Blocked<'_> {
+        Blocked::new(self)
+    }
+
+    pub(super) fn block_state(&self) -> &BlockState {
+        &self.blocking
     }
 
     /// Closes its connection soon, from any thread.

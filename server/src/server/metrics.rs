@@ -51,12 +51,14 @@ pub struct CommandMetrics {
 }
 
 impl CommandMetrics {
-    /// It ran for so long.
+    /// It ran for so long, which the histogram is told if `tracks_latency`.
     #[inline]
-    pub(crate) fn note_call(&self, duration_ns: u64) {
+    pub(crate) fn note_call(&self, duration_ns: u64, tracks_latency: bool) {
         self.calls.add(1);
         self.duration_ns.add(duration_ns);
-        self.histogram.get_or_init(Box::default).note(duration_ns);
+        if tracks_latency {
+            self.histogram.get_or_init(Box::default).note(duration_ns);
+        }
     }
 }
 
@@ -107,15 +109,19 @@ pub struct CommandSummary {
     /// How often it was refused before it ran.
     pub rejected: u64,
     /// Calls by duration, ascending: the longest duration of a bucket in nanoseconds, and how many fell into it.
-    /// Buckets without calls are left out.
+    /// Buckets without calls are left out, and calls while `latency-tracking` was off are in none.
     pub histogram: Vec<(u64, u64)>,
 }
 
 impl CommandSummary {
+    /// How many calls the histogram knows.
+    pub fn tracked_calls(&self) -> u64 {
+        self.histogram.iter().map(|(_, count)| count).sum()
+    }
+
     /// A duration in nanoseconds that this share of all calls (0 to 1) did not exceed, to a sixteenth.
     pub fn percentile_ns(&self, share: f64) -> u64 {
-        let total: u64 = self.histogram.iter().map(|(_, count)| count).sum();
-        let wanted = (total as f64 * share).ceil() as u64;
+        let wanted = (self.tracked_calls() as f64 * share).ceil() as u64;
         let mut seen = 0;
         for &(end_ns, count) in &self.histogram {
             seen += count;
@@ -141,6 +147,10 @@ pub struct ThreadMetrics {
     pub output_bytes: Counter,
     /// Requests for which a value was read from the SSD.
     pub cold_requests: Counter,
+    /// Connections closed for `client-query-buffer-limit`.
+    pub query_limit_closings: Counter,
+    /// Connections closed for `client-output-buffer-limit`.
+    pub output_limit_closings: Counter,
 }
 
 impl ThreadMetrics {
@@ -152,6 +162,8 @@ impl ThreadMetrics {
             input_bytes: Counter::default(),
             output_bytes: Counter::default(),
             cold_requests: Counter::default(),
+            query_limit_closings: Counter::default(),
+            output_limit_closings: Counter::default(),
         }
     }
 
@@ -179,6 +191,10 @@ pub struct Totals {
     pub errors: u64,
     /// Requests for which a value was read from the SSD.
     pub cold_requests: u64,
+    /// Connections closed for `client-query-buffer-limit`.
+    pub query_limit_closings: u64,
+    /// Connections closed for `client-output-buffer-limit`.
+    pub output_limit_closings: u64,
 }
 
 /// The counters of all threads.
@@ -249,6 +265,8 @@ impl Metrics {
             output_bytes: now.output_bytes - before.output_bytes,
             errors: now.errors,
             cold_requests: now.cold_requests - before.cold_requests,
+            query_limit_closings: now.query_limit_closings - before.query_limit_closings,
+            output_limit_closings: now.output_limit_closings - before.output_limit_closings,
         }
     }
 
@@ -289,6 +307,8 @@ impl Metrics {
             totals.input_bytes += thread.input_bytes.get();
             totals.output_bytes += thread.output_bytes.get();
             totals.cold_requests += thread.cold_requests.get();
+            totals.query_limit_closings += thread.query_limit_closings.get();
+            totals.output_limit_closings += thread.output_limit_closings.get();
         }
         totals
     }
@@ -333,8 +353,8 @@ mod tests {
     fn sums_go_over_all_threads_and_start_anew_after_a_reset() {
         let metrics = Metrics::new(2);
         let threads = [metrics.add_thread(), metrics.add_thread()];
-        threads[0].command(1).note_call(1000);
-        threads[1].command(1).note_call(3000);
+        threads[0].command(1).note_call(1000, true);
+        threads[1].command(1).note_call(3000, true);
         metrics.note_error(b"WRONGTYPE Operation");
         assert_eq!((metrics.command(1).calls, metrics.command(1).duration_ns), (2, 4000));
         assert_eq!(metrics.command(0), CommandSummary::default());
@@ -342,8 +362,10 @@ mod tests {
         assert_eq!(metrics.errors(), [("WRONGTYPE".to_owned(), 1)]);
         metrics.reset();
         assert_eq!((metrics.command(1), metrics.totals()), (CommandSummary::default(), Totals::default()));
-        threads[0].command(1).note_call(500);
+        threads[0].command(1).note_call(500, true);
         assert_eq!(metrics.command(1).histogram.len(), 1);
+        threads[0].command(1).note_call(5000, false);
+        assert_eq!((metrics.command(1).calls, metrics.command(1).tracked_calls()), (2, 1));
         assert!((500..=531).contains(&metrics.command(1).percentile_ns(0.99)));
     }
 }

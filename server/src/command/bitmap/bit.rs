@@ -32,7 +32,7 @@ pub(super) fn setbit(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> 
         grow(bytes, byte + 1);
         bytes[byte] = if bit { bytes[byte] | mask } else { bytes[byte] & !mask };
     };
-    let old = match context.keys.get(key)? {
+    let old = match context.keys.get_to_change(key)? {
         None => {
             let mut bytes = Vec::new();
             put(&mut bytes);

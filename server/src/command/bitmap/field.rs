@@ -121,7 +121,7 @@ fn read(context: &mut KeyContext<'_>, key: &[u8], steps: &[Step]) -> Result<(), 
 fn change(context: &mut KeyContext<'_>, key: &[u8], steps: &[Step], length: usize) -> Result<(), Failure> {
     let reply = &mut context.reply;
     reply.array(steps.len());
-    let Some(value) = context.keys.get(key)? else {
+    let Some(value) = context.keys.get_to_change(key)? else {
         let mut bytes = vec![0; length];
         run(reply, steps, &mut bytes);
         context.keys.set(key, StringValue::raw(bytes).into(), SetExpiry::Clear);

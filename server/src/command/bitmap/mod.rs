@@ -15,6 +15,7 @@ mod tests;
 
 use thermocline_protocol::parse_integer;
 
+use super::key_use::KeyUse;
 use super::string::max_string_bytes;
 use super::{Command, Failure, Flags, Handler, KeyPositions, Reads};
 use crate::server::Server;
@@ -60,6 +61,7 @@ pub const COMMANDS: &[Command] = &[
         name: "bitfield",
         arity: -2,
         flags: GROW,
+        key_use: &[KeyUse::BITFIELD],
         summary: "Performs arbitrary bitfield integer operations on strings.",
         since: "3.2.0",
         complexity: "O(1) for each subcommand specified",
@@ -81,6 +83,7 @@ pub const COMMANDS: &[Command] = &[
         arity: -4,
         flags: GROW,
         keys: KeyPositions::Range { first: 2, last: -1, step: 1 },
+        key_use: &[KeyUse::OVERWRITE, KeyUse::READ],
         summary: "Performs bitwise operations on multiple strings, and stores the result.",
         since: "2.6.0",
         complexity: "O(N)",

@@ -7,6 +7,7 @@ use super::{ANY_STATE, CONNECTION, client_list, is_plain_name};
 use crate::command::arguments::{integer, is_word};
 use crate::command::help::{Entry, reply_help};
 use crate::command::{Command, Context, Failure, Flags, Handler};
+use crate::server::blocking::Unblock;
 use crate::session::{ReplyMode, Session};
 
 pub(super) const BAD_NAME: Failure = Failure::Error(std::borrow::Cow::Borrowed(
@@ -328,16 +329,17 @@ fn on_or_off(word: &[u8]) -> Result<bool, Failure> {
     }
 }
 
-/// No command blocks yet, so no client is ever found blocked.
 fn unblock(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
-    match arguments.len() {
-        3 => {}
-        4 if is_word(arguments.get(3), "TIMEOUT") || is_word(arguments.get(3), "ERROR") => {}
+    let how = match arguments.len() {
+        3 => Unblock::Timeout,
+        4 if is_word(arguments.get(3), "TIMEOUT") => Unblock::Timeout,
+        4 if is_word(arguments.get(3), "ERROR") => Unblock::Error,
         4 => return Err(Failure::error("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
         _ => return Err(Failure::SYNTAX),
-    }
-    integer(arguments.get(2))?;
-    context.reply.integer(0);
+    };
+    let id = integer(arguments.get(2))?;
+    let client = u64::try_from(id).ok().and_then(|id| context.server.clients.get(id));
+    context.reply.integer(i64::from(client.is_some_and(|client| client.unblock(how))));
     Ok(())
 }
 

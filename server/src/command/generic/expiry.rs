@@ -4,6 +4,7 @@ use thermocline_engine::UnixMillis;
 use thermocline_protocol::Arguments;
 
 use super::super::arguments::{TimeOrigin, TimeUnit, integer, invalid_expire_time, is_word};
+use super::super::key_use::KeyUse;
 use super::super::{Command, Failure, Flags, Handler, KeyContext};
 use super::{GENERIC, ONE_KEY};
 
@@ -82,8 +83,13 @@ pub(super) const PERSIST: Command = Command {
 
 const SETS_EXPIRY: Command =
     Command { arity: -3, flags: Flags::WRITE.with(Flags::FAST), keys: ONE_KEY, ..GENERIC };
-const TELLS_EXPIRY: Command =
-    Command { arity: 2, flags: Flags::READONLY.with(Flags::FAST), keys: ONE_KEY, ..GENERIC };
+const TELLS_EXPIRY: Command = Command {
+    arity: 2,
+    flags: Flags::READONLY.with(Flags::FAST),
+    keys: ONE_KEY,
+    key_use: &[KeyUse::READ],
+    ..GENERIC
+};
 
 fn expire(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
     set_expiry(context, arguments, TimeUnit::Seconds, TimeOrigin::Now, EXPIRE.name)

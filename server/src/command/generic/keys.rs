@@ -2,6 +2,7 @@
 
 use thermocline_protocol::Arguments;
 
+use super::super::key_use::KeyUse;
 use super::super::{Command, Failure, Flags, Handler, KeyContext};
 use super::{ALL_KEYS, GENERIC, ONE_KEY};
 
@@ -10,6 +11,7 @@ pub(super) const DEL: Command = Command {
     arity: -2,
     flags: Flags::WRITE,
     keys: ALL_KEYS,
+    key_use: &[KeyUse::DELETE],
     summary: "Deletes one or more keys.",
     complexity: "O(N) where N is the number of keys that will be removed. When a key to remove holds a value other \
                  than a string, the individual complexity for this key is O(M) where M is the number of elements in \
@@ -24,6 +26,7 @@ pub(super) const UNLINK: Command = Command {
     arity: -2,
     flags: Flags::WRITE.with(Flags::FAST),
     keys: ALL_KEYS,
+    key_use: &[KeyUse::DELETE],
     summary: "Asynchronously deletes one or more keys.",
     since: "4.0.0",
     complexity: "O(1) for each key removed regardless of its size. Then the command does O(N) work in a different \

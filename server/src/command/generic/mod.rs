@@ -3,6 +3,8 @@
 //! What a command reads of a key is in the index, so none of them but COPY, DUMP and one case of OBJECT REFCOUNT
 //! needs a value.
 //!
+//! WAIT and WAITAOF are here as well, as in Redis, though they wait for replicas and the log.
+//!
 //! The folder also owns what belongs to no command alone: glob patterns ([`glob`]), the payload of DUMP ([`rdb`]) and
 //! its compression ([`lzf`]).
 
@@ -15,6 +17,7 @@ pub mod lzf;
 mod names;
 mod object;
 pub mod rdb;
+mod wait;
 
 use super::{Command, KeyPositions};
 
@@ -44,6 +47,8 @@ pub const COMMANDS: &[Command] = &[
     object::OBJECT,
     dump::DUMP,
     dump::RESTORE,
+    wait::WAIT,
+    wait::WAITAOF,
 ];
 
 const ONE_KEY: KeyPositions = KeyPositions::Range { first: 1, last: 1, step: 1 };

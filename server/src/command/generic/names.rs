@@ -4,6 +4,7 @@ use thermocline_engine::SetExpiry;
 use thermocline_protocol::Arguments;
 
 use super::super::arguments::{integer, is_word};
+use super::super::key_use::KeyUse;
 use super::super::{Command, Failure, Flags, Handler, KeyContext, Reads};
 use super::{GENERIC, ONE_KEY, TWO_KEYS};
 
@@ -12,6 +13,7 @@ pub(super) const RENAME: Command = Command {
     arity: 3,
     flags: Flags::WRITE,
     keys: TWO_KEYS,
+    key_use: &[KeyUse::TAKE, KeyUse::OVERWRITE],
     summary: "Renames a key and overwrites the destination.",
     handler: Handler::Keys(rename),
     ..GENERIC
@@ -22,6 +24,7 @@ pub(super) const RENAMENX: Command = Command {
     arity: 3,
     flags: Flags::WRITE.with(Flags::FAST),
     keys: TWO_KEYS,
+    key_use: &[KeyUse::TAKE, KeyUse::CREATE],
     summary: "Renames a key only when the target key name doesn't exist.",
     handler: Handler::Keys(rename_to_new),
     ..GENERIC
@@ -32,6 +35,7 @@ pub(super) const MOVE: Command = Command {
     arity: 3,
     flags: Flags::WRITE.with(Flags::FAST),
     keys: ONE_KEY,
+    key_use: &[KeyUse::READ_AND_CHANGE],
     summary: "Moves a key to another database.",
     handler: Handler::Keys(move_key),
     ..GENERIC
@@ -42,6 +46,7 @@ pub(super) const COPY: Command = Command {
     arity: -3,
     flags: Flags::WRITE.with(Flags::DENYOOM),
     keys: TWO_KEYS,
+    key_use: &[KeyUse::READ, KeyUse::OVERWRITE],
     reads: Reads::Values,
     summary: "Copies the value of a key to a new key.",
     since: "6.2.0",

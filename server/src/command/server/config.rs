@@ -8,7 +8,9 @@ use super::{HELP, OPERATOR, SERVER};
 use crate::command::generic::glob::{self, Case};
 use crate::command::help::{Entry, reply_help};
 use crate::command::{Command, Context, Failure, Flags, Handler};
-use crate::config::{OPTIONS, find};
+use crate::config::{OPTIONS, SetError, find};
+use crate::log;
+use crate::server::Server;
 
 pub(super) const CONFIG: Command = Command {
     name: "config",
@@ -105,10 +107,36 @@ fn set(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failur
     let pairs: Vec<(&str, &str)> = words.chunks_exact(2).map(|pair| (&*pair[0], &*pair[1])).collect();
     let server = context.server;
     let may_change_protected = server.config.enable_protected_configs().allows(is_local(context));
-    let set = server.config.set(&pairs, may_change_protected);
+    let set = server.config.set_and(&pairs, may_change_protected, |names| apply(server, names));
     set.map_err(|error| Failure::error(format!("ERR {error}")))?;
-    server.engine.set_settings(server.config.engine_settings());
     context.reply.ok();
+    Ok(())
+}
+
+/// Tells the rest of the server of options that were changed. What can fail comes first.
+fn apply(server: &Server, names: &[&'static str]) -> Result<(), SetError> {
+    let config = &server.config;
+    let has = |name| names.contains(&name);
+    if has("port") || has("bind") {
+        let listening = server.listening.listen_instead(config.tcp_addresses(), config.port());
+        listening.map_err(|error| {
+            tracing::warn!(%error, "CONFIG SET changed nothing");
+            let (name, reason) = match has("port") {
+                true => ("port", "Unable to listen on this port. Check server logs."),
+                false => ("bind", "Failed to bind to specified addresses."),
+            };
+            SetError::Refused { name: name.to_owned(), reason: reason.into() }
+        })?;
+    }
+    if has("tcp-keepalive")
+        && let Err(error) = server.listening.set_keepalive(config.tcp_keepalive_s())
+    {
+        tracing::warn!(%error, "tcp-keepalive stays as it was");
+    }
+    if has("loglevel") {
+        log::set_level(config.log_level());
+    }
+    server.engine.set_settings(config.engine_settings());
     Ok(())
 }
 

@@ -2,11 +2,12 @@
 
 use thermocline_protocol::ReplyEncoder;
 
+use crate::command::key_use::{KeyUse, key_use};
 use crate::command::table::{CommandEntry, CommandTable};
-use crate::command::{Command, Flags, KeyPositions, Reads};
+use crate::command::{Command, Flags, KeyPositions};
 
 /// Flags by the names that COMMAND INFO gives them, in its order.
-const FLAG_NAMES: [(Flags, &str); 16] = [
+const FLAG_NAMES: [(Flags, &str); 17] = [
     (Flags::WRITE, "write"),
     (Flags::READONLY, "readonly"),
     (Flags::DENYOOM, "denyoom"),
@@ -18,6 +19,7 @@ const FLAG_NAMES: [(Flags, &str); 16] = [
     (Flags::STALE, "stale"),
     (Flags::SKIP_MONITOR, "skip_monitor"),
     (Flags::SKIP_SLOWLOG, "skip_slowlog"),
+    (Flags::NO_ASYNC_LOADING, "no_async_loading"),
     (Flags::FAST, "fast"),
     (Flags::NO_AUTH, "no_auth"),
     (Flags::NO_MULTI, "no_multi"),
@@ -86,7 +88,7 @@ pub(super) fn reply_info(reply: &mut ReplyEncoder<'_>, table: &CommandTable, ent
     categories.iter().for_each(|category| reply.simple(&format!("@{category}")));
     // Tips are for proxies in front of a cluster.
     reply.set(0);
-    reply_key_specification(reply, command);
+    reply_key_specifications(reply, command);
     let subcommands = table.subcommands(entry);
     // Redis says "an empty set" of a command without subcommands, and "an array" of one with some.
     if subcommands.is_empty() {
@@ -97,24 +99,43 @@ pub(super) fn reply_info(reply: &mut ReplyEncoder<'_>, table: &CommandTable, ent
     subcommands.iter().for_each(|subcommand| reply_info(reply, table, subcommand));
 }
 
-fn reply_key_specification(reply: &mut ReplyEncoder<'_>, command: &Command) {
-    let (begin, kind, fields) = match command.keys {
-        KeyPositions::None => return reply.set(0),
+fn reply_key_specifications(reply: &mut ReplyEncoder<'_>, command: &Command) {
+    let uses = key_use(command);
+    match command.keys {
+        KeyPositions::None => reply.set(0),
         KeyPositions::Range { first, last, step } => {
-            // Counted from the first key, unless from the end.
-            let last = if last < 0 { i64::from(last) } else { i64::from(last) - first as i64 };
-            (first, "range", [("lastkey", last), ("keystep", step as i64), ("limit", 0)])
+            // Where the first key is used in another way than the others, it has a specification of its own.
+            reply.set(uses.len());
+            for (number, key_use) in uses.iter().enumerate() {
+                let (first, is_alone) = (first + number * step, number + 1 < uses.len());
+                // Counted from the first key, unless from the end.
+                let last = match last {
+                    _ if is_alone => 0,
+                    ..0 => i64::from(last),
+                    _ => i64::from(last) - first as i64,
+                };
+                let fields = [("lastkey", last), ("keystep", step as i64), ("limit", 0)];
+                reply_key_specification(reply, *key_use, first, "range", fields);
+            }
         }
         KeyPositions::Counted { count } => {
-            (count, "keynum", [("keynumidx", 0), ("firstkey", 1), ("keystep", 1)])
+            reply.set(1);
+            let fields = [("keynumidx", 0), ("firstkey", 1), ("keystep", 1)];
+            reply_key_specification(reply, uses[0], count, "keynum", fields);
         }
-    };
-    reply.set(1);
+    }
+}
+
+fn reply_key_specification(
+    reply: &mut ReplyEncoder<'_>,
+    key_use: KeyUse,
+    begin: usize,
+    kind: &str,
+    fields: [(&str, i64); 3],
+) {
     reply.map(3);
     reply.bulk(b"flags");
-    let flags = key_flags(command);
-    reply.set(flags.len());
-    flags.iter().for_each(|flag| reply.simple(flag));
+    reply_flags(reply, key_use);
     reply.bulk(b"begin_search");
     reply.map(2);
     reply.bulk(b"type");
@@ -135,17 +156,10 @@ fn reply_key_specification(reply: &mut ReplyEncoder<'_>, command: &Command) {
     }
 }
 
-/// What a command does with its keys, as far as its row tells: all keys alike.
-pub(super) fn key_flags(command: &Command) -> Vec<&'static str> {
-    let reads = !matches!(command.reads, Reads::Nothing);
-    match (command.flags.has(Flags::WRITE), reads) {
-        (false, false) => vec!["RO"],
-        (false, true) => vec!["RO", "access"],
-        (true, false) if matches!(command.name, "del" | "unlink") => vec!["RM", "delete"],
-        (true, false) if command.flags.has(Flags::DENYOOM) => vec!["OW", "update"],
-        (true, false) => vec!["RW", "update"],
-        (true, true) => vec!["RW", "access", "update"],
-    }
+/// What a command does with a key, as a set of words.
+pub(super) fn reply_flags(reply: &mut ReplyEncoder<'_>, key_use: KeyUse) {
+    reply.set(key_use.flags().len());
+    key_use.flags().iter().for_each(|flag| reply.simple(flag));
 }
 
 /// One pair of COMMAND DOCS' reply, without its key.

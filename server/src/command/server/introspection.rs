@@ -2,11 +2,12 @@
 
 use thermocline_protocol::Arguments;
 
-use super::description::{categories, key_flags, reply_documentation, reply_info};
+use super::description::{categories, reply_documentation, reply_flags, reply_info};
 use super::{ANY_STATE, HELP, SERVER};
 use crate::command::arguments::is_word;
 use crate::command::generic::glob::{self, Case};
 use crate::command::help::{Entry, reply_help};
+use crate::command::key_use::key_use;
 use crate::command::table::CommandEntry;
 use crate::command::{Context, Failure, Handler, KeyPositions};
 use crate::dispatch::key_positions::key_positions;
@@ -184,13 +185,13 @@ fn getkeys(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Fa
 
 fn getkeysandflags(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
     let (row, keys) = keys_of(context, arguments)?;
-    let flags = key_flags(row);
+    let uses = key_use(row);
     context.reply.array(keys.len());
-    for key in keys {
+    for (number, key) in keys.into_iter().enumerate() {
         context.reply.array(2);
         context.reply.bulk(key);
-        context.reply.set(flags.len());
-        flags.iter().for_each(|flag| context.reply.simple(flag));
+        let key_use = uses[number.min(uses.len() - 1)].with(arguments.skip(2));
+        reply_flags(&mut context.reply, key_use);
     }
     Ok(())
 }

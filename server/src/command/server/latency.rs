@@ -199,7 +199,7 @@ fn histogram(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), 
     let mut found: Vec<(&str, CommandSummary)> = Vec::new();
     let mut add = |id: usize| {
         let summary = metrics.command(id);
-        if summary.calls > 0 {
+        if !summary.histogram.is_empty() {
             found.push((&table.entry(id).full_name, summary));
         }
     };
@@ -218,7 +218,7 @@ fn histogram(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), 
         reply.bulk(name.as_bytes());
         reply.map(2);
         reply.bulk(b"calls");
-        reply.integer(summary.calls as i64);
+        reply.integer(summary.tracked_calls() as i64);
         reply.bulk(b"histogram_usec");
         reply.map(steps.len());
         for (limit_us, count) in steps {

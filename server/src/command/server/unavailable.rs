@@ -14,7 +14,7 @@ const NO_REPLICATION: &str = "ERR replication is not supported yet";
 pub(super) const SAVE: Command = Command {
     name: "save",
     arity: 1,
-    flags: Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_MULTI),
+    flags: Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_MULTI).with(Flags::NO_ASYNC_LOADING),
     summary: "Would save the data to disk; not supported yet.",
     handler: Handler::Server(save),
     ..SERVER
@@ -23,7 +23,7 @@ pub(super) const SAVE: Command = Command {
 pub(super) const BGSAVE: Command = Command {
     name: "bgsave",
     arity: -1,
-    flags: Flags::ADMIN.with(Flags::NOSCRIPT),
+    flags: Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_ASYNC_LOADING),
     summary: "Would save the data to disk in the background; not supported yet.",
     handler: Handler::Server(save),
     ..SERVER
@@ -32,7 +32,7 @@ pub(super) const BGSAVE: Command = Command {
 pub(super) const BGREWRITEAOF: Command = Command {
     name: "bgrewriteaof",
     arity: 1,
-    flags: Flags::ADMIN.with(Flags::NOSCRIPT),
+    flags: Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_ASYNC_LOADING),
     summary: "Would rewrite the append-only log; not supported yet.",
     handler: Handler::Server(rewrite_log),
     ..SERVER
@@ -41,7 +41,7 @@ pub(super) const BGREWRITEAOF: Command = Command {
 pub(super) const REPLICAOF: Command = Command {
     name: "replicaof",
     arity: 3,
-    flags: Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::STALE),
+    flags: Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::STALE).with(Flags::NO_ASYNC_LOADING),
     summary: "Configures a server as replica of another, or promotes it to a master; only NO ONE is supported yet.",
     since: "5.0.0",
     handler: Handler::Server(replicaof),
@@ -63,7 +63,7 @@ pub(super) const FAILOVER: Command = Command {
 pub(super) const SYNC: Command = Command {
     name: "sync",
     arity: 1,
-    flags: Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_MULTI),
+    flags: Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_MULTI).with(Flags::NO_ASYNC_LOADING),
     summary: "An internal command used in replication; not supported yet.",
     handler: Handler::Server(sync),
     ..SERVER
@@ -72,7 +72,7 @@ pub(super) const SYNC: Command = Command {
 pub(super) const PSYNC: Command = Command {
     name: "psync",
     arity: -3,
-    flags: Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_MULTI),
+    flags: Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_MULTI).with(Flags::NO_ASYNC_LOADING),
     summary: "An internal command used in replication; not supported yet.",
     since: "2.8.0",
     handler: Handler::Server(sync),
@@ -98,7 +98,7 @@ pub(super) const MODULE: Command = Command {
         Command {
             name: "load",
             arity: -3,
-            flags: Flags::ADMIN.with(Flags::NOSCRIPT),
+            flags: Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_ASYNC_LOADING),
             summary: "Would load a module; not supported.",
             since: "4.0.0",
             handler: Handler::Server(load_module),
@@ -112,7 +112,7 @@ pub(super) const MODULE: Command = Command {
 pub(super) const CLUSTER: Command = Command {
     name: "cluster",
     arity: -2,
-    flags: ANY_STATE,
+    flags: Flags::NONE,
     group: "cluster",
     summary: "A container for Redis Cluster commands; not supported.",
     since: "3.0.0",

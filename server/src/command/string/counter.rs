@@ -28,7 +28,7 @@ pub(super) fn decrby(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> 
 }
 
 fn add(context: &mut KeyContext<'_>, key: &[u8], increment: i64) -> Result<(), Failure> {
-    let old = match context.keys.get(key)? {
+    let old = match context.keys.get_to_change(key)? {
         Some(value) => Some(string(value)?.as_integer().ok_or(Failure::NOT_AN_INTEGER)?),
         None => None,
     };
@@ -42,7 +42,7 @@ fn add(context: &mut KeyContext<'_>, key: &[u8], increment: i64) -> Result<(), F
 
 pub(super) fn incrbyfloat(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
     let key = arguments.get(1);
-    let old = match context.keys.get(key)? {
+    let old = match context.keys.get_to_change(key)? {
         Some(value) => {
             let mut digits = IntegerDigits::new();
             Some(LongDouble::parse(string(value)?.bytes(&mut digits)).ok_or(Failure::NOT_A_FLOAT)?)

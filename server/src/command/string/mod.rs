@@ -28,6 +28,7 @@ pub(crate) use read::{clamp_range, is_backwards};
 use thermocline_engine::KeyInfo;
 use thermocline_engine::value::{StringValue, Value, ValueType};
 
+use super::key_use::KeyUse;
 use super::{Command, Failure, Flags, Handler, KeyPositions, Reads};
 use crate::server::Server;
 
@@ -83,6 +84,7 @@ pub const COMMANDS: &[Command] = &[
         name: "append",
         arity: 3,
         flags: FAST_GROW,
+        key_use: &[KeyUse::EXTEND],
         summary: "Appends a string to the value of a key. Creates the key if it doesn't exist.",
         since: "2.0.0",
         handler: Handler::Keys(edit::append),
@@ -116,6 +118,7 @@ pub const COMMANDS: &[Command] = &[
         name: "getdel",
         arity: 2,
         flags: FAST_WRITE,
+        key_use: &[KeyUse::TAKE],
         summary: "Returns the string value of a key after deleting the key.",
         since: "6.2.0",
         handler: Handler::Keys(exchange::getdel),
@@ -211,6 +214,7 @@ pub const COMMANDS: &[Command] = &[
         arity: -3,
         flags: GROW,
         keys: KEYS_AND_VALUES,
+        key_use: &[KeyUse::CREATE],
         reads: Reads::Nothing,
         summary: "Atomically modifies the string values of one or more keys only when all keys don't exist.",
         since: "1.0.1",
@@ -232,6 +236,7 @@ pub const COMMANDS: &[Command] = &[
         name: "set",
         arity: -3,
         flags: GROW,
+        key_use: &[KeyUse::SET],
         reads: Reads::When(options::wants_old_value),
         summary: "Sets the string value of a key, ignoring its type. The key is created if it doesn't exist.",
         handler: Handler::Keys(write::set),
@@ -251,6 +256,7 @@ pub const COMMANDS: &[Command] = &[
         name: "setnx",
         arity: 3,
         flags: FAST_GROW,
+        key_use: &[KeyUse::CREATE],
         reads: Reads::Nothing,
         summary: "Set the string value of a key only when the key doesn't exist.",
         handler: Handler::Keys(write::setnx),
@@ -260,6 +266,7 @@ pub const COMMANDS: &[Command] = &[
         name: "setrange",
         arity: 4,
         flags: GROW,
+        key_use: &[KeyUse::CHANGE],
         summary: "Overwrites a part of a string value with another by an offset. Creates the key if it doesn't exist.",
         since: "2.2.0",
         complexity: "O(1), not counting the time taken to copy the new string in place.",

@@ -4,8 +4,8 @@ use crate::config::option::OptionRow;
 use crate::config::words;
 
 pub(super) const ROWS: &[OptionRow] = &[
-    OptionRow::integer("port", 6379, 0, 65535).at_start().doc("TCP port for clients; 0 listens on none."),
-    OptionRow::words("bind", "127.0.0.1 -::1", words::bind).at_start().doc(
+    OptionRow::integer("port", 6379, 0, 65535).doc("TCP port for clients; 0 listens on none."),
+    OptionRow::words("bind", "127.0.0.1 -::1", words::bind).doc(
         "Addresses to listen on. One that begins with `-` may be unavailable; `*` and `::*` are all of them.",
     ),
     OptionRow::bool("protected-mode", true)
@@ -17,9 +17,10 @@ pub(super) const ROWS: &[OptionRow] = &[
     OptionRow::count("tcp-backlog", 511)
         .at_start()
         .doc("How many connections may wait to be accepted; the kernel's `somaxconn` limits it too."),
-    OptionRow::count("tcp-keepalive", 300)
-        .at_start()
-        .doc("Seconds of silence after which the kernel probes whether a client is still there; 0 never."),
+    OptionRow::count("tcp-keepalive", 300).doc(
+        "Seconds of silence after which the kernel probes whether a client is still there; 0 never. A change \
+              concerns clients that connect later.",
+    ),
     OptionRow::integer("threads", 0, 0, 64)
         .at_start()
         .doc("Server threads, each with its own listener and rings; 0 is one per core, up to 8."),

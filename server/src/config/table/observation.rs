@@ -8,7 +8,7 @@ const FACILITIES: &[&str] =
     &["user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"];
 
 pub(super) const ROWS: &[OptionRow] = &[
-    OptionRow::choice("loglevel", LEVELS, 2).at_start().doc("How much is logged."),
+    OptionRow::choice("loglevel", LEVELS, 2).doc("How much is logged."),
     OptionRow::text("logfile", "").at_start().doc("File to log to; empty is the standard output."),
     OptionRow::integer("slowlog-log-slower-than", 10_000, -1, i64::MAX)
         .doc("Microseconds of running after which a command is kept in SLOWLOG; 0 keeps all, -1 none."),

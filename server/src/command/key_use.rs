@@ -1,0 +1,94 @@
+//! What commands do with their keys, as COMMAND INFO and COMMAND GETKEYSANDFLAGS tell clients and proxies: Redis' [flags
+//! of key specifications](https://redis.io/docs/latest/develop/reference/key-specs/).
+
+use thermocline_protocol::Arguments;
+
+use super::{Command, Flags, Reads};
+use crate::command::arguments::is_word;
+
+/// What a command does with one or several of its keys.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyUse {
+    flags: &'static [&'static str],
+    /// Where it depends on the arguments: `flags` is the most it may do then.
+    given: Option<fn(Arguments<'_>) -> KeyUse>,
+}
+
+impl KeyUse {
+    /// Looks at the key or at what is known of its value, not at the value's contents.
+    pub const LOOK: Self = Self::new(&["RO"]);
+    /// Replies with what the value holds.
+    pub const READ: Self = Self::new(&["RO", "access"]);
+    /// Replaces whatever there is.
+    pub const OVERWRITE: Self = Self::new(&["OW", "update"]);
+    /// Makes the key, where it does not exist.
+    pub const CREATE: Self = Self::new(&["OW", "insert"]);
+    /// Deletes the key.
+    pub const DELETE: Self = Self::new(&["RM", "delete"]);
+    /// Replies with what the value holds, and deletes the key.
+    pub const TAKE: Self = Self::new(&["RW", "access", "delete"]);
+    /// Adds to what there is.
+    pub const EXTEND: Self = Self::new(&["RW", "insert"]);
+    /// Changes what there is.
+    pub const CHANGE: Self = Self::new(&["RW", "update"]);
+    /// Replies with what the value holds, or held, and changes it.
+    pub const READ_AND_CHANGE: Self = Self::new(&["RW", "access", "update"]);
+    /// SET: blind, unless it replies the old value.
+    pub const SET: Self = Self {
+        flags: &["RW", "access", "update", "variable_flags"],
+        given: Some(|arguments| match arguments.iter().skip(3).any(|word| is_word(word, "GET")) {
+            true => Self::READ_AND_CHANGE,
+            false => Self::OVERWRITE,
+        }),
+    };
+    /// BITFIELD: reads, unless it sets or increments.
+    pub const BITFIELD: Self = Self {
+        given: Some(|arguments| match only_reads_fields(arguments) {
+            true => Self::READ,
+            false => Self::READ_AND_CHANGE,
+        }),
+        ..Self::SET
+    };
+
+    const fn new(flags: &'static [&'static str]) -> Self {
+        Self { flags, given: None }
+    }
+
+    /// The flags of the specification, in Redis' order.
+    pub fn flags(self) -> &'static [&'static str] {
+        self.flags
+    }
+
+    /// What the command does with these arguments.
+    pub fn with(self, arguments: Arguments<'_>) -> Self {
+        self.given.map_or(self, |given| given(arguments))
+    }
+}
+
+/// What a command does with its keys: the first element is about its first key, the last about all others.
+pub fn key_use(command: &Command) -> &[KeyUse] {
+    if !command.key_use.is_empty() {
+        return command.key_use;
+    }
+    let reads = !matches!(command.reads, Reads::Nothing);
+    match (command.flags.has(Flags::WRITE), reads) {
+        (false, false) => &[KeyUse::LOOK],
+        (false, true) => &[KeyUse::READ],
+        (true, false) if command.flags.has(Flags::DENYOOM) => &[KeyUse::OVERWRITE],
+        (true, false) => &[KeyUse::CHANGE],
+        (true, true) => &[KeyUse::READ_AND_CHANGE],
+    }
+}
+
+fn only_reads_fields(arguments: Arguments<'_>) -> bool {
+    let mut at = 2;
+    while at < arguments.len() {
+        let rest = arguments.len() - at - 1;
+        match arguments.get(at) {
+            word if is_word(word, "GET") && rest >= 2 => at += 3,
+            word if is_word(word, "OVERFLOW") && rest >= 1 => at += 2,
+            _ => return false,
+        }
+    }
+    true
+}

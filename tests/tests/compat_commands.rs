@@ -1,0 +1,250 @@
+//! What COMMAND and INFO say of each command, next to what redis-server says of it.
+
+use thermocline_protocol::Reply;
+use thermocline_tests::Connection;
+use thermocline_tests::compat::pair::{Pair, PairedClient};
+use thermocline_tests::info::Info;
+
+/// Elements of a reply of COMMAND INFO for one command.
+const FIELDS: [&str; 9] = [
+    "name",
+    "arity",
+    "flags",
+    "first key",
+    "last key",
+    "step",
+    "ACL categories",
+    "tips",
+    "key specifications",
+];
+
+fn text(reply: &Reply) -> String {
+    String::from_utf8_lossy(reply.as_bytes().expect("a string")).into_owned()
+}
+
+/// The replies of redis-server and of the subject.
+fn both(client: &mut PairedClient, words: &[&str]) -> (Reply, Reply) {
+    (client.reference.call(words), client.subject.call(words))
+}
+
+/// The names of all commands and subcommands that both servers have.
+fn common_commands(client: &mut PairedClient) -> Vec<String> {
+    let (theirs, ours) = both(client, &["COMMAND", "LIST"]);
+    let theirs: Vec<String> = theirs.as_elements().expect("names").iter().map(text).collect();
+    let mut names: Vec<String> = ours.as_elements().expect("names").iter().map(text).collect();
+    names.retain(|name| theirs.contains(name));
+    names.sort();
+    assert!(names.len() > 100, "{names:?}");
+    names
+}
+
+/// The same with what is in no order in one, and without notes, which are for people.
+fn comparable(reply: &Reply) -> Reply {
+    let Some(elements) = reply.as_elements() else { return reply.clone() };
+    let mut elements: Vec<Reply> = elements.iter().map(comparable).collect();
+    if let Some(notes) = elements.iter().position(|element| element.as_bytes() == Some(b"notes")) {
+        elements.drain(notes..notes + 2);
+    }
+    if elements.iter().all(|element| matches!(element, Reply::Simple(_))) {
+        elements.sort_by_key(text);
+    }
+    Reply::Array(elements)
+}
+
+#[test]
+fn commands_are_described_as_redis_describes_them() {
+    let pair = Pair::start();
+    let mut client = pair.connect();
+    for name in common_commands(&mut client) {
+        let (theirs, ours) = both(&mut client, &["COMMAND", "INFO", &name]);
+        let [theirs, ours] = [&theirs, &ours].map(|reply| reply.as_elements().expect("an array")[0].clone());
+        let described =
+            theirs.as_elements().expect("a description").iter().zip(ours.as_elements().expect("one"));
+        for (field, (theirs, ours)) in FIELDS.iter().zip(described) {
+            // 7.2 asks for one argument less than 7.0.
+            let is_newer = name.starts_with("command|getkeys") && *field == "arity";
+            if !is_newer && *field != "tips" {
+                assert_eq!(comparable(ours), comparable(theirs), "{field} of {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_use_of_keys_follows_from_the_arguments_as_in_redis() {
+    let pair = Pair::start();
+    let mut client = pair.connect();
+    for request in [
+        "GET k",
+        "SET k v",
+        "SET k v EX 10 NX",
+        "SET k v GET",
+        "SET k v nx get",
+        "SET k v EX GET",
+        "SET get get",
+        "BITFIELD k",
+        "BITFIELD k GET u8 0",
+        "BITFIELD k GET u8 0 OVERFLOW SAT get u8 1",
+        "BITFIELD k GET u8 0 INCRBY u8 0 1",
+        "BITFIELD k GET u8 0 SET",
+        "BITFIELD k nothing",
+        "COPY a b",
+        "RENAME a b",
+        "RENAMENX a b",
+        "MSET a 1 b 2",
+        "MSETNX a 1 b 2",
+        "BITOP AND d a b",
+        "DEL a b c",
+        "EXISTS a b",
+        "MEMORY USAGE k",
+        "OBJECT ENCODING k",
+        "GETEX k",
+        "GETDEL k",
+        "APPEND k v",
+        "SETRANGE k 0 v",
+        "LCS a b LEN",
+        "PING x",
+        "GET k k",
+        "NOTHING k",
+    ] {
+        for subcommand in ["GETKEYS", "GETKEYSANDFLAGS"] {
+            let words: Vec<&str> = ["COMMAND", subcommand].into_iter().chain(request.split(' ')).collect();
+            let (theirs, ours) = both(&mut client, &words);
+            assert_eq!(comparable(&ours), comparable(&theirs), "{subcommand} {request}");
+        }
+    }
+}
+
+/// Requests on a string `s`, an integer `i` and keys that do not exist.
+const REQUESTS: &[&str] = &[
+    "GET s",
+    "GET n",
+    "MGET s n",
+    "STRLEN s",
+    "STRLEN n",
+    "GETRANGE s 0 1",
+    "GETRANGE n 0 1",
+    "SUBSTR s 0 1",
+    "GETDEL s",
+    "GETDEL n",
+    "GETEX s",
+    "GETEX n",
+    "GETEX s EX 100",
+    "GETEX s PERSIST",
+    "GETSET s v",
+    "GETSET n v",
+    "SET s v",
+    "SET n v",
+    "SET s v GET",
+    "SET n v GET",
+    "SET s v NX",
+    "SET n v XX",
+    "SET s v KEEPTTL",
+    "SETNX s v",
+    "SETNX n v",
+    "SETEX s 10 v",
+    "PSETEX n 10000 v",
+    "MSET s 1 n 2",
+    "MSETNX s 1 n 2",
+    "MSETNX n 1 m 2",
+    "APPEND s x",
+    "APPEND n x",
+    "SETRANGE s 0 x",
+    "SETRANGE n 0 x",
+    "SETRANGE n 0 ''",
+    "INCR i",
+    "INCR n",
+    "INCRBY i 2",
+    "DECR i",
+    "DECRBY n 2",
+    "INCRBYFLOAT i 1.5",
+    "INCRBYFLOAT n 1.5",
+    "LCS s i",
+    "LCS s n",
+    "SETBIT s 1 1",
+    "SETBIT n 1 1",
+    "GETBIT s 1",
+    "GETBIT n 1",
+    "BITCOUNT s",
+    "BITCOUNT n",
+    "BITPOS s 1",
+    "BITPOS n 1",
+    "BITOP AND d s i",
+    "BITOP NOT d n",
+    "BITFIELD s GET u8 0",
+    "BITFIELD n GET u8 0",
+    "BITFIELD s SET u8 0 1",
+    "BITFIELD n INCRBY u8 0 1",
+    "BITFIELD_RO s GET u8 0",
+    "BITFIELD_RO n GET u8 0",
+    "DEL s",
+    "DEL n",
+    "UNLINK s n",
+    "EXISTS s n",
+    "TYPE s",
+    "TYPE n",
+    "TOUCH s n",
+    "RENAME s d",
+    "RENAME n d",
+    "RENAMENX s i",
+    "RENAMENX s d",
+    "RENAMENX n d",
+    "MOVE s 1",
+    "MOVE n 1",
+    "COPY s d",
+    "COPY n d",
+    "COPY s i",
+    "COPY s i REPLACE",
+    "EXPIRE s 100",
+    "EXPIRE n 100",
+    "EXPIRE s 100 NX",
+    "PEXPIREAT s 99999999999999",
+    "TTL s",
+    "TTL n",
+    "PTTL s",
+    "EXPIRETIME s",
+    "EXPIRETIME n",
+    "PEXPIRETIME s",
+    "PERSIST s",
+    "PERSIST n",
+    "KEYS *",
+    "SCAN 0",
+    "RANDOMKEY",
+    "OBJECT ENCODING s",
+    "OBJECT ENCODING n",
+    "OBJECT REFCOUNT s",
+    "OBJECT IDLETIME s",
+    "OBJECT FREQ s",
+    "DUMP s",
+    "DUMP n",
+    "RESTORE n 0 x",
+    "MEMORY USAGE s",
+    "MEMORY USAGE n",
+    "DBSIZE",
+    "SET s v EX 10 GET",
+    "INCR s",
+    "SETRANGE s 9999999999 x",
+];
+
+/// Redis counts look-ups of commands that read, and none of commands that look a key up to change it.
+#[test]
+fn keyspace_hits_and_misses_are_counted_as_in_redis() {
+    let pair = Pair::start();
+    let mut client = pair.connect();
+    let count = |connection: &mut Connection, request: &str| {
+        connection.text("FLUSHALL");
+        connection.text("MSET s hello i 5");
+        let counts = |connection: &mut Connection| {
+            let info = Info::fetch(connection, "stats");
+            [info.count("keyspace_hits"), info.count("keyspace_misses")]
+        };
+        let before = counts(connection);
+        let reply = connection.line(request);
+        let after = counts(connection);
+        (after[0] - before[0], after[1] - before[1], reply.is_error())
+    };
+    for request in REQUESTS {
+        let theirs = count(&mut client.reference, request);
+        assert_eq!(count(&mut client.subject, request), theirs, "{request}");
+    }
+}
