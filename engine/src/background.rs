@@ -27,7 +27,7 @@ const REQUESTS_PER_STEP: usize = 64;
 const EXPIRY_SEGMENTS_PER_STEP: usize = 16;
 /// A pass over all shards for expired keys starts this long after the one before began, in microseconds.
 const EXPIRY_PASS_US: u64 = 100_000;
-/// Keys deleted in one step where both tiers are full.
+/// Keys deleted in one step where both tiers are full, unless fewer make room in DRAM or leave a segment's bytes dead.
 const EVICTIONS_PER_STEP: usize = 256;
 /// Time between two looks at the coldest value of a shard, in microseconds.
 const OBSERVATION_US: u64 = 20_000;
@@ -217,7 +217,16 @@ impl Background {
     fn ssd_is_short(&mut self, work: &Work) {
         // Only a writer in need has something deleted: values that were read and promoted have not.
         if work.collector.is_stuck() && self.engine.budget().pressure() == Pressure::Full {
-            self.may_evict = (0..EVICTIONS_PER_STEP).all(|_| self.engine.evict_one());
+            let live_bytes = self.engine.ledger().live_bytes();
+            let enough_bytes = live_bytes.saturating_sub(self.engine.layout().segment_bytes);
+            for _ in 0..EVICTIONS_PER_STEP {
+                self.may_evict = self.engine.evict_one();
+                let is_enough = self.engine.ledger().live_bytes() <= enough_bytes
+                    || self.engine.budget().pressure() != Pressure::Full;
+                if !self.may_evict || is_enough {
+                    break;
+                }
+            }
         }
     }
 
