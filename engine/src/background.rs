@@ -1,8 +1,9 @@
 //! The background thread's work, one bounded step at a time.
 //!
 //! Each step: keep the ceiling, deal with finished I/O, answer requests, demote what is over the watermark, collect
-//! garbage, expire keys, give back what was flushed. A production server calls [`Background::run`] on a thread of
-//! its own; a simulation calls [`Background::step`] whenever its seed says so.
+//! garbage (or fill the clean reserve, where neither was needed), expire keys, give back what was flushed. A
+//! production server calls [`Background::run`] on a thread of its own; a simulation calls [`Background::step`] whenever
+//! its seed says so.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use crate::engine::Engine;
 use crate::tier::demotion::{Demoter, Reach};
 use crate::tier::drain::{Drain, Progress};
 use crate::tier::requests::{Done, Request};
+use crate::tier::reserve::Reserve;
 use crate::tier::ssd::writer::Refusal;
 use crate::tier::work::Work;
 use crate::tier::{budget::Pressure, gc};
@@ -27,7 +29,7 @@ const REQUESTS_PER_STEP: usize = 64;
 const EXPIRY_SEGMENTS_PER_STEP: usize = 16;
 /// A pass over all shards for expired keys starts this long after the one before began, in microseconds.
 const EXPIRY_PASS_US: u64 = 100_000;
-/// Keys deleted in one step where both tiers are full.
+/// Keys deleted in one step where both tiers are full, unless fewer make room in DRAM or leave a segment's bytes dead.
 const EVICTIONS_PER_STEP: usize = 256;
 /// Time between two looks at the coldest value of a shard, in microseconds.
 const OBSERVATION_US: u64 = 20_000;
@@ -46,6 +48,7 @@ pub struct Background {
     /// Requests whose key is being written already.
     retried: VecDeque<(usize, Box<[u8]>, Done)>,
     drain: Option<Drain>,
+    reserve: Reserve,
     /// Whether the policy found something to delete when the SSD was full last.
     may_evict: bool,
     expiry: ExpiryPass,
@@ -73,6 +76,7 @@ impl Background {
             next_shard: 0,
             retried: VecDeque::new(),
             drain: None,
+            reserve: Reserve::default(),
             may_evict: true,
             expiry: ExpiryPass::default(),
             observed_shard: 0,
@@ -100,6 +104,7 @@ impl Background {
             busy |= self.answer_requests(&mut work);
             busy |= if self.drain.is_some() { self.drain(&mut work) } else { self.demote(&mut work) };
             busy |= gc::step(&mut work);
+            busy |= !busy && self.reserve.step(&mut self.demoter, &mut work, self.engine.clock().now());
             work.write_out();
             let is_full = work.collector.is_stuck() && !self.may_evict;
             self.engine.waiters().set_ssd_is_full(is_full);
@@ -217,7 +222,16 @@ impl Background {
     fn ssd_is_short(&mut self, work: &Work) {
         // Only a writer in need has something deleted: values that were read and promoted have not.
         if work.collector.is_stuck() && self.engine.budget().pressure() == Pressure::Full {
-            self.may_evict = (0..EVICTIONS_PER_STEP).all(|_| self.engine.evict_one());
+            let live_bytes = self.engine.ledger().live_bytes();
+            let enough_bytes = live_bytes.saturating_sub(self.engine.layout().segment_bytes);
+            for _ in 0..EVICTIONS_PER_STEP {
+                self.may_evict = self.engine.evict_one();
+                let is_enough = self.engine.ledger().live_bytes() <= enough_bytes
+                    || self.engine.budget().pressure() != Pressure::Full;
+                if !self.may_evict || is_enough {
+                    break;
+                }
+            }
         }
     }
 

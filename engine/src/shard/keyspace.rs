@@ -215,6 +215,11 @@ impl Keyspace {
         self.residents.oldest()
     }
 
+    /// The resident that was used next after this one.
+    pub(crate) fn next_newer_resident(&self, number: u32) -> Option<u32> {
+        self.residents.next_newer(number)
+    }
+
     pub(crate) fn info(&self, handle: Handle) -> KeyInfo {
         let head = self.entries.head(handle);
         let (tier, value_dram_bytes) = match head.place() {

@@ -113,10 +113,11 @@ impl Demoter {
             let clean_demotions_before = shard.counters.clean_demotions;
             self.copy_cold_end(&mut shard, wanted_bytes, reach, now, &mut batch);
             work.demoted_values += shard.counters.clean_demotions - clean_demotions_before;
+            work.demoted_bytes += batch.freed_bytes as u64;
             engine.report_growth(&mut shard);
         }
         if !self.candidates.is_empty() {
-            let nobody_waits = self.append_candidates(work, shard_number, None, &mut batch);
+            let nobody_waits = self.append_candidates(work, shard_number, None, false, &mut batch);
             assert!(nobody_waits.is_ok());
         }
         batch
@@ -156,9 +157,19 @@ impl Demoter {
                 self.copy_value(keyspace, resident, now);
                 drop(shard);
                 let mut batch = Batch::default();
-                self.append_candidates(work, shard_number, Some(done), &mut batch)
+                self.append_candidates(work, shard_number, Some(done), false, &mut batch)
             }
         }
+    }
+
+    /// Appends what was copied to be written ahead of need.
+    pub(crate) fn append_ahead(&mut self, work: &mut Work, shard_number: usize) -> Batch {
+        let mut batch = Batch::default();
+        if !self.candidates.is_empty() {
+            let nobody_waits = self.append_candidates(work, shard_number, None, true, &mut batch);
+            assert!(nobody_waits.is_ok());
+        }
+        batch
     }
 
     fn copy_cold_end(
@@ -218,8 +229,12 @@ impl Demoter {
         }
     }
 
+    pub(crate) fn candidate_count(&self) -> usize {
+        self.candidates.len()
+    }
+
     /// Copies a dirty value, to be appended when the lock is released.
-    fn copy_value(&mut self, keyspace: &mut Keyspace, resident: u32, now: UnixMillis) {
+    pub(crate) fn copy_value(&mut self, keyspace: &mut Keyspace, resident: u32, now: UnixMillis) {
         let handle = keyspace.resident(resident).entry();
         let expiry = keyspace.expiry(handle);
         let value = &keyspace.resident(resident).value;
@@ -259,6 +274,7 @@ impl Demoter {
         work: &mut Work,
         shard_number: usize,
         mut done: Option<Done>,
+        is_ahead: bool,
         batch: &mut Batch,
     ) -> Result<(), Done> {
         let level = self.engine.settings().compression_level;
@@ -290,13 +306,14 @@ impl Demoter {
                         resident: candidate.resident,
                         location,
                         dram_bytes: candidate.dram_bytes,
+                        is_ahead,
                         done: done.take(),
                     })
                 }
             };
             match result {
                 Ok(_) => {
-                    work.writing_bytes += candidate.dram_bytes;
+                    work.writing_bytes += if is_ahead { 0 } else { candidate.dram_bytes };
                     batch.writing_bytes += candidate.dram_bytes;
                 }
                 Err(refusal) => batch.refusal = Some(refusal),

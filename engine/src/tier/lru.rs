@@ -199,7 +199,6 @@ impl Residents {
     }
 
     /// The resident accessed next after this one.
-    #[cfg(test)]
     pub(crate) fn next_newer(&self, number: u32) -> Option<u32> {
         let newer = self.get(number).newer;
         (newer != NONE).then_some(newer)

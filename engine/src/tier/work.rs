@@ -28,6 +28,8 @@ pub(crate) enum Note {
         resident: u32,
         location: Location,
         dram_bytes: usize,
+        /// Whether it is written ahead of need and stays in DRAM.
+        is_ahead: bool,
         /// Who asked for it, if someone did.
         done: Option<Done>,
     },
@@ -47,6 +49,8 @@ pub(crate) struct Work {
     pub(crate) writing_bytes: usize,
     /// Values that were demoted since the start.
     pub(crate) demoted_values: u64,
+    /// DRAM that they gave back.
+    pub(crate) demoted_bytes: u64,
     pause_us: u64,
     paused_until_us: u64,
 }
@@ -67,6 +71,7 @@ impl Work {
             completions: Vec::new(),
             writing_bytes: 0,
             demoted_values: 0,
+            demoted_bytes: 0,
             pause_us: 0,
             paused_until_us: 0,
             engine,
@@ -146,12 +151,16 @@ impl Work {
         }
         for note in written.notes.drain(..) {
             match note {
-                Note::Demoted { shard, keyspace, resident, location, dram_bytes, done } => {
-                    self.writing_bytes = self.writing_bytes.saturating_sub(dram_bytes);
-                    let asked_for = done.is_some();
-                    let dropped = self
-                        .engine
-                        .finish_demotion(shard, keyspace, resident, location, succeeded, asked_for);
+                Note::Demoted { shard, keyspace, resident, location, dram_bytes, is_ahead, done } => {
+                    let engine = &self.engine;
+                    let dropped = if is_ahead {
+                        engine.finish_write_ahead(shard, keyspace, resident, location, succeeded)
+                    } else {
+                        self.writing_bytes = self.writing_bytes.saturating_sub(dram_bytes);
+                        let asked_for = done.is_some();
+                        engine.finish_demotion(shard, keyspace, resident, location, succeeded, asked_for)
+                    };
+                    self.demoted_bytes += if dropped { dram_bytes as u64 } else { 0 };
                     self.demoted_values += u64::from(dropped);
                     if let (true, Some(done)) = (dropped, done) {
                         done.add(1);

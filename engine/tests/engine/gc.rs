@@ -161,3 +161,19 @@ fn segments_that_hold_all_they_can_are_not_rewritten_for_ever() {
     assert!(relocated_bytes < 640 << 10, "{relocated_bytes} bytes were rewritten in vain");
     assert_eq!(world.engine.admit_write(), Admission::Refuse);
 }
+
+#[test]
+fn no_more_is_deleted_than_makes_room() {
+    let (mut world, long) = world_of_long_values();
+    let settings = world.engine.settings();
+    let policy = EvictionPolicy::AllKeysLru;
+    world.engine.set_settings(thermocline_engine::Settings { eviction_policy: policy, ..settings });
+    for key in 0..60u64 {
+        assert!(world.set(0, &key.to_le_bytes(), &long, SetExpiry::Clear), "key {key}");
+        world.clock.advance_us(1_000_000);
+    }
+    world.settle();
+    // Some 40 fit.
+    let left = world.engine.key_count(0);
+    assert!((30..45).contains(&left), "{left} keys are left");
+}

@@ -7,5 +7,6 @@ mod model;
 mod oversize;
 mod promotion;
 mod races;
+mod reserve;
 mod simulation;
 mod world;

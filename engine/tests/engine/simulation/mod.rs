@@ -65,10 +65,11 @@ fn every_reply_is_the_models_and_a_seed_decides_everything() {
         total.add(&run_twice(seed, commands));
     }
     // A simulation in which little happens proves little.
-    assert!(total.cold_reads > 1000, "{total:?}");
-    assert!(total.demotions > 1000, "{total:?}");
+    assert!(total.cold_reads > 500, "{total:?}");
+    assert!(total.demotions > 500, "{total:?}");
     assert!(total.segments_collected > 10, "{total:?}");
     assert!(total.injected_faults > 50, "{total:?}");
     assert!(total.failed_reads > 10, "{total:?}");
     assert!(total.refused_writes > 10, "{total:?}");
+    assert!(total.evicted_keys > 20, "{total:?}");
 }

@@ -63,7 +63,7 @@ impl Plan {
     pub(super) fn draw(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let budgets = [40_000, 100_000, 250_000, 0];
-        let policies = [EvictionPolicy::NoEviction, EvictionPolicy::NoEviction, EvictionPolicy::AllKeysLru];
+        let policies = [EvictionPolicy::NoEviction, EvictionPolicy::AllKeysLru, EvictionPolicy::AllKeysLfu];
         let settings = Settings {
             max_memory_bytes: random.pick(&budgets),
             eviction_policy: random.pick(&policies),
@@ -81,7 +81,7 @@ impl Plan {
             seed,
             config,
             file_count: random.pick(&[1, 2]),
-            segments_per_file: random.pick(&[8, 24, 80]),
+            segments_per_file: random.pick(&[8, 12, 60]),
             clients: 1 + random.below(6) as usize,
             faults,
             device: device_faults(faults, &mut random),

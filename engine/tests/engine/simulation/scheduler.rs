@@ -49,6 +49,7 @@ pub(super) struct Summary {
     pub(super) injected_faults: u64,
     pub(super) failed_reads: u64,
     pub(super) refused_writes: u64,
+    pub(super) evicted_keys: u64,
 }
 
 impl Summary {
@@ -59,6 +60,7 @@ impl Summary {
         self.injected_faults += other.injected_faults;
         self.failed_reads += other.failed_reads;
         self.refused_writes += other.refused_writes;
+        self.evicted_keys += other.evicted_keys;
     }
 }
 
@@ -235,6 +237,7 @@ impl Simulation {
             injected_faults: self.device.injected_faults(),
             failed_reads: self.shared.failed_reads.get(),
             refused_writes: self.shared.refused_writes.get(),
+            evicted_keys: metrics.evicted_keys,
         };
         (std::mem::take(&mut trace.hashes), summary)
     }
