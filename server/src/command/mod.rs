@@ -18,6 +18,7 @@ pub(crate) mod help;
 pub mod key_use;
 pub mod server;
 pub mod string;
+pub mod syntax;
 pub mod table;
 pub mod tier;
 

@@ -3,6 +3,7 @@
 use thermocline_protocol::ReplyEncoder;
 
 use crate::command::key_use::{KeyUse, key_use};
+use crate::command::syntax::{Argument, arguments_of};
 use crate::command::table::{CommandEntry, CommandTable};
 use crate::command::{Command, Flags, KeyPositions};
 
@@ -171,11 +172,16 @@ pub(super) fn reply_documentation(reply: &mut ReplyEncoder<'_>, table: &CommandT
         ("group", command.group),
         ("complexity", command.complexity),
     ];
+    let arguments = arguments_of(&entry.full_name);
     let subcommands = table.subcommands(entry);
-    reply.map(texts.len() + usize::from(!subcommands.is_empty()));
+    let lists = usize::from(!arguments.is_empty()) + usize::from(!subcommands.is_empty());
+    reply.map(texts.len() + lists);
     for (name, text) in texts {
         reply.bulk(name.as_bytes());
         reply.bulk(text.as_bytes());
+    }
+    if !arguments.is_empty() {
+        reply_arguments(reply, arguments);
     }
     if !subcommands.is_empty() {
         reply.bulk(b"subcommands");
@@ -184,5 +190,56 @@ pub(super) fn reply_documentation(reply: &mut ReplyEncoder<'_>, table: &CommandT
             reply.bulk(subcommand.full_name.as_bytes());
             reply_documentation(reply, table, subcommand);
         }
+    }
+}
+
+/// A pair: the word `arguments`, and their list.
+fn reply_arguments(reply: &mut ReplyEncoder<'_>, arguments: &[Argument]) {
+    reply.bulk(b"arguments");
+    reply.array(arguments.len());
+    arguments.iter().for_each(|argument| reply_argument(reply, argument));
+}
+
+fn reply_argument(reply: &mut ReplyEncoder<'_>, argument: &Argument) {
+    let flags: Vec<&str> = [
+        (argument.is_optional, "optional"),
+        (argument.is_multiple, "multiple"),
+        (argument.repeats_token, "multiple_token"),
+    ]
+    .iter()
+    .filter_map(|(is_set, name)| is_set.then_some(*name))
+    .collect();
+    let texts = [
+        ("token", argument.token),
+        ("since", argument.since),
+        ("deprecated_since", argument.deprecated_since),
+    ];
+    let fields = 2
+        + usize::from(argument.key_specification.is_some())
+        + texts.iter().filter(|(_, text)| text.is_some()).count()
+        + usize::from(!flags.is_empty())
+        + usize::from(!argument.members.is_empty());
+    reply.map(fields);
+    reply.bulk(b"name");
+    reply.bulk(argument.name.as_bytes());
+    reply.bulk(b"type");
+    reply.bulk(argument.kind.as_bytes());
+    if let Some(number) = argument.key_specification {
+        reply.bulk(b"key_spec_index");
+        reply.integer(number);
+    }
+    for (name, text) in texts {
+        if let Some(text) = text {
+            reply.bulk(name.as_bytes());
+            reply.bulk(text.as_bytes());
+        }
+    }
+    if !flags.is_empty() {
+        reply.bulk(b"flags");
+        reply.set(flags.len());
+        flags.iter().for_each(|flag| reply.simple(flag));
+    }
+    if !argument.members.is_empty() {
+        reply_arguments(reply, &argument.members);
     }
 }
