@@ -47,6 +47,9 @@ const LINGER_TICKS: u32 = 5;
 /// How long the reactor waits in the ring at once. Timers, and tasks that other threads wake, wait for it meanwhile.
 const WAIT_MAX: Duration = Duration::from_micros(500);
 
+/// After so many rounds in which nothing had completed, the thread's other tasks and timers have a turn.
+const ROUNDS_MAX: u32 = 16;
+
 /// Looks at the rings per look at the clock while spinning.
 const LOOKS_PER_CLOCK: u32 = 16;
 
@@ -181,7 +184,7 @@ impl Reactor {
             self.ring.quiet();
         }
         let mut drained_in_spin = false;
-        loop {
+        for _ in 0..ROUNDS_MAX {
             if self.run_round()? || drained_in_spin {
                 // The tasks that were woken go first; they queue their output for the next round.
                 cx.waker().wake_by_ref();
@@ -212,7 +215,8 @@ impl Reactor {
                 }
             }
             self.ring.listen();
-            if self.has_work() {
+            self.ring.finish_deferred()?;
+            if self.ring.has_results() || self.thread.is_signalled() {
                 self.ring.quiet();
                 continue;
             }
@@ -232,6 +236,8 @@ impl Reactor {
                 }
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Makes a parked reactor run a round, because something was queued for it.
@@ -321,8 +327,11 @@ impl Reactor {
     fn wait(&self, wait: RingWait) -> io::Result<bool> {
         let listens = self.outstanding() > 0;
         let has_completed = listens && self.sources.iter().fold(false, |any, source| any | source.listen());
-        let is_due =
-            has_completed || self.has_work() || self.ring.wait(wait.events, wait.window, WAIT_MAX)?;
+        // Work that the kernel has deferred is none of `has_results`, but the wait begins with it.
+        let is_due = has_completed
+            || self.ring.has_results()
+            || self.thread.is_signalled()
+            || self.ring.wait(wait.events, wait.window, WAIT_MAX)?;
         if listens {
             self.sources.iter().for_each(|source| source.quiet());
         }

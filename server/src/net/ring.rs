@@ -40,6 +40,10 @@ const EVENTFD_SWITCH: bool = cfg!(target_arch = "x86_64");
 /// IORING_ENTER_GETEVENTS: run the work that completes operations.
 const ENTER_GETEVENTS: u32 = 1;
 
+/// From Linux 6.14 on an entry into the kernel runs so much deferred work and leaves the rest, without a flag that says
+/// so (<https://github.com/axboe/liburing/issues/1474>): after as many completions the next turn enters in any case.
+const DEFERRED_WORK_MAX: usize = 20;
+
 /// What a completion answers, in the upper half of its user data; the slot is the lower half.
 const ACCEPT: u64 = 1;
 const RECV: u64 = 2;
@@ -90,6 +94,8 @@ pub(super) struct Ring {
     reaped: RefCell<Vec<cqueue::Entry>>,
     /// The error after which the kernel takes no more work; the next turn reports it.
     broken: Cell<Option<i32>>,
+    /// The last entry may have left work undone of which no flag tells; the next turn enters.
+    must_enter: Cell<bool>,
     /// Whether the kernel can wait for several completions and be content with one after a while (Linux 6.12).
     waits_for_several: bool,
 }
@@ -113,6 +119,7 @@ impl Ring {
             multishot_recv: Cell::new(true),
             reaped: RefCell::default(),
             broken: Cell::new(None),
+            must_enter: Cell::new(false),
             waits_for_several,
         })
     }
@@ -235,11 +242,19 @@ impl Ring {
         }
     }
 
-    /// Whether entering the ring or reaping it would do anything now. No system call.
+    /// Whether entering the ring or reaping it is likely to do anything now. No system call.
+    ///
+    /// The kernel's flag for deferred work can stay behind when the work is done: whoever found nothing although this
+    /// was true goes by [`has_results`](Self::has_results).
     pub(super) fn has_work(&self) -> bool {
+        self.uring.borrow_mut().submission().taskrun() || self.has_results()
+    }
+
+    /// Whether something is queued, or has completed and was not reaped. No system call.
+    pub(super) fn has_results(&self) -> bool {
         let mut uring = self.uring.borrow_mut();
         let submission = uring.submission();
-        if !submission.is_empty() || submission.taskrun() || submission.cq_overflow() {
+        if !submission.is_empty() || submission.cq_overflow() {
             return true;
         }
         drop(submission);
@@ -276,13 +291,15 @@ impl Ring {
             let submission = uring.submission();
             let pending = !submission.is_empty() || submission.taskrun() || submission.cq_overflow();
             drop(submission);
-            if pending
+            if (self.must_enter.replace(false) || pending)
                 && let Err(error) = submit_and_fetch(&mut uring)
                 && !is_transient(&error)
             {
                 return Err(error);
             }
+            let before = reaped.len();
             reaped.extend(uring.completion());
+            self.must_enter.set(reaped.len() - before >= DEFERRED_WORK_MAX);
             // Completions the queue had no room for wait in the kernel; a silent send is only known to be done
             // when they were looked at as well.
             let submission = uring.submission();
@@ -370,6 +387,19 @@ impl Ring {
         }
     }
 
+    /// Has the kernel complete what it has put off, whether or not it says that there is something: the last thing
+    /// before parking, when the signal is on. One system call; [`has_results`](Self::has_results) tells what came of it,
+    /// and of what comes later, the signal.
+    ///
+    /// # Errors
+    /// The ring does not work any more.
+    pub(super) fn finish_deferred(&self) -> io::Result<()> {
+        match submit_and_fetch(&mut self.uring.borrow_mut()) {
+            Err(error) if !is_transient(&error) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Waits in the ring until it has `events` completions; after `window` one is enough; after `at_most` none is
     /// needed. Returns whether there may be any. Nothing may be queued. One system call.
     ///
@@ -399,7 +429,7 @@ impl Ring {
         }
     }
 
-    /// Switches the signal on again. Ask [`has_work`](Self::has_work) *after* this and before parking.
+    /// Switches the signal on again. Call [`finish_deferred`](Self::finish_deferred) *after* this and before parking.
     pub(super) fn listen(&self) {
         if EVENTFD_SWITCH {
             self.uring.borrow_mut().completion().enable_eventfd();
