@@ -174,3 +174,17 @@ fn a_scan_over_cold_keys_leaves_them_cold() {
         assert_eq!(tier_of(&mut connection, key).as_deref(), Some("ssd"), "{key}");
     }
 }
+
+#[test]
+fn a_read_that_a_timer_begins_on_a_sleeping_thread_is_seen_to_complete() {
+    let server = ServerOptions::thermocline().start_with(&["--threads", "1"]);
+    let mut connection = server.connect();
+    let keys = cold_keys(&mut connection, 5, 2_000);
+    let started = std::time::Instant::now();
+    for key in &keys {
+        assert_eq!(connection.text("CLIENT PAUSE 200 ALL"), "OK");
+        assert!(!connection.line(&format!("GET {key}")).is_error());
+    }
+    // The pauses are a second; a thread that sleeps through a completion wakes once a second.
+    assert!(started.elapsed() < std::time::Duration::from_secs(4), "{:?}", started.elapsed());
+}

@@ -177,11 +177,11 @@ impl Reactor {
     /// The sockets' ring broke.
     pub(super) fn poll(
         self: &Rc<Self>,
-        signal: &AsyncFd<BorrowedFd<'_>>,
+        signals: &[AsyncFd<BorrowedFd<'_>>],
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         if self.parked.replace(false) {
-            self.ring.quiet();
+            self.quiet();
         }
         let mut drained_in_spin = false;
         for _ in 0..ROUNDS_MAX {
@@ -214,30 +214,54 @@ impl Reactor {
                     return Poll::Pending;
                 }
             }
-            self.ring.listen();
+            let has_completed = self.listen();
             self.ring.finish_deferred()?;
-            if self.ring.has_results() || self.thread.is_signalled() {
-                self.ring.quiet();
+            if has_completed || self.ring.has_results() || self.thread.is_signalled() {
+                self.quiet();
                 continue;
             }
-            match signal.poll_read_ready(cx) {
-                Poll::Ready(guard) => {
+            let mut was_signalled = false;
+            for signal in signals {
+                if let Poll::Ready(guard) = signal.poll_read_ready(cx) {
                     // What the signal told of is looked at after it was cleared, so nothing is missed.
                     guard?.clear_ready();
-                    self.ring.quiet();
-                }
-                Poll::Pending => {
-                    let mut kept = self.waker.borrow_mut();
-                    if !kept.as_ref().is_some_and(|kept| kept.will_wake(cx.waker())) {
-                        *kept = Some(cx.waker().clone());
-                    }
-                    self.parked.set(true);
-                    return Poll::Pending;
+                    was_signalled = true;
                 }
             }
+            if was_signalled {
+                self.quiet();
+                continue;
+            }
+            let mut kept = self.waker.borrow_mut();
+            if !kept.as_ref().is_some_and(|kept| kept.will_wake(cx.waker())) {
+                *kept = Some(cx.waker().clone());
+            }
+            self.parked.set(true);
+            return Poll::Pending;
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Switches all signals on. Returns whether a source may have completed something before.
+    fn listen(&self) -> bool {
+        self.ring.listen();
+        self.listen_to_sources()
+    }
+
+    fn listen_to_sources(&self) -> bool {
+        self.sources.iter().fold(false, |any, source| any | source.listen())
+    }
+
+    /// Switches them off: while the reactor is awake, it looks anyway.
+    fn quiet(&self) {
+        self.ring.quiet();
+        self.sources.iter().for_each(|source| source.quiet());
+    }
+
+    /// The eventfds that tell a parked reactor of work: of the sockets' ring and other threads, and of the sources.
+    pub(super) fn signals(&self) -> [BorrowedFd<'_>; 2] {
+        [self.thread.eventfd(), self.signal.as_fd()]
     }
 
     /// Makes a parked reactor run a round, because something was queued for it.
@@ -326,7 +350,7 @@ impl Reactor {
     /// Waits in the sockets' ring, which the sources signal too; returns whether a round is due.
     fn wait(&self, wait: RingWait) -> io::Result<bool> {
         let listens = self.outstanding() > 0;
-        let has_completed = listens && self.sources.iter().fold(false, |any, source| any | source.listen());
+        let has_completed = listens && self.listen_to_sources();
         // Work that the kernel has deferred is none of `has_results`, but the wait begins with it.
         let is_due = has_completed
             || self.ring.has_results()

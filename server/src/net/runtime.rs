@@ -84,10 +84,10 @@ pub fn run_thread(
         });
         // A task of its own, because the future given to `block_on` is polled whenever any task is.
         let task = tokio::task::spawn_local(async move {
-            let thread = Arc::clone(reactor.thread());
-            let signal = eventfd::watch(thread.eventfd())?;
+            let [threads, sources] = reactor.signals();
+            let signals = [eventfd::watch(threads)?, eventfd::watch(sources)?];
             reactor.start()?;
-            poll_fn(|cx| reactor.poll(&signal, cx)).await
+            poll_fn(|cx| reactor.poll(&signals, cx)).await
         });
         task.await.unwrap_or_else(|error| Err(io::Error::other(error)))
     })
