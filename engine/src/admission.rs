@@ -42,6 +42,8 @@ pub enum Admission {
 pub(crate) struct Waiters {
     wakers: Mutex<VecDeque<Waker>>,
     are_waiting: AtomicBool,
+    /// Whether a writer found no room since [`Waiters::take_need`] was last asked.
+    found_no_room: AtomicBool,
     /// Whether no value can be demoted, because the SSD is full, and none may be deleted.
     ssd_is_full: AtomicBool,
     refused: AtomicU64,
@@ -51,6 +53,11 @@ pub(crate) struct Waiters {
 impl Waiters {
     pub(crate) fn count(&self) -> usize {
         if self.are_waiting.load(Ordering::Relaxed) { self.wakers.lock().len() } else { 0 }
+    }
+
+    /// Whether a writer waits for room, or found none since this was last asked.
+    pub(crate) fn take_need(&self) -> bool {
+        self.found_no_room.swap(false, Ordering::Relaxed) || self.count() > 0
     }
 
     pub(crate) fn refused(&self) -> u64 {
@@ -126,6 +133,7 @@ impl Engine {
 
     #[cold]
     fn admit_when_full(&self) -> Admission {
+        self.waiters().found_no_room.store(true, Ordering::Relaxed);
         self.wake_background();
         if self.device().is_some() {
             // The background thread demotes, and deletes where the SSD is full and the policy allows it.

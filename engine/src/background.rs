@@ -220,8 +220,10 @@ impl Background {
 
     /// No free segment: gc is at work, or both tiers are full and the policy decides.
     fn ssd_is_short(&mut self, work: &Work) {
-        // Only a writer in need has something deleted: values that were read and promoted have not.
-        if work.collector.is_stuck() && self.engine.budget().pressure() == Pressure::Full {
+        // Only a writer in need has something deleted: values that were read and promoted have not, nor have the
+        // buffers of replies.
+        let is_full = work.collector.is_stuck() && self.engine.budget().pressure() == Pressure::Full;
+        if is_full && self.engine.waiters().take_need() {
             let live_bytes = self.engine.ledger().live_bytes();
             let enough_bytes = live_bytes.saturating_sub(self.engine.layout().segment_bytes);
             for _ in 0..EVICTIONS_PER_STEP {

@@ -177,3 +177,27 @@ fn no_more_is_deleted_than_makes_room() {
     let left = world.engine.key_count(0);
     assert!((30..45).contains(&left), "{left} keys are left");
 }
+
+#[test]
+fn nothing_is_deleted_where_nobody_writes() {
+    let (mut world, long) = world_of_long_values();
+    let policy = EvictionPolicy::AllKeysLru;
+    let settings = thermocline_engine::Settings { eviction_policy: policy, ..world.engine.settings() };
+    world.engine.set_settings(settings);
+    for key in 0..60u64 {
+        assert!(world.set(0, &key.to_le_bytes(), &long, SetExpiry::Clear), "key {key}");
+    }
+    world.settle();
+    let evicted = world.engine.metrics().evicted_keys;
+    assert!(evicted > 0);
+    // Something else takes half of the memory for a while, as replies in the making do.
+    let max_memory_bytes = settings.max_memory_bytes / 2;
+    world.engine.set_settings(thermocline_engine::Settings { max_memory_bytes, ..settings });
+    for _ in 0..1000 {
+        world.clock.advance_us(1000);
+        world.background.step();
+    }
+    assert_eq!(world.engine.metrics().evicted_keys, evicted);
+    assert!(world.set(0, b"more", &long, SetExpiry::Clear), "a write makes room for itself");
+    assert!(world.engine.metrics().evicted_keys > evicted);
+}
