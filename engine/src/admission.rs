@@ -42,7 +42,7 @@ pub enum Admission {
 pub(crate) struct Waiters {
     wakers: Mutex<VecDeque<Waker>>,
     are_waiting: AtomicBool,
-    /// Whether a writer found no room since [`Waiters::take_need`] was last asked.
+    /// Whether a writer found no room since there was some, or since [`Waiters::take_need`] was last asked.
     found_no_room: AtomicBool,
     /// Whether no value can be demoted, because the SSD is full, and none may be deleted.
     ssd_is_full: AtomicBool,
@@ -55,7 +55,7 @@ impl Waiters {
         if self.are_waiting.load(Ordering::Relaxed) { self.wakers.lock().len() } else { 0 }
     }
 
-    /// Whether a writer waits for room, or found none since this was last asked.
+    /// Whether a writer waits for room, or found none since there was some, or since this was last asked.
     pub(crate) fn take_need(&self) -> bool {
         self.found_no_room.swap(false, Ordering::Relaxed) || self.count() > 0
     }
@@ -70,7 +70,11 @@ impl Waiters {
         }
     }
 
+    /// There is room: nobody is in need any more.
     pub(crate) fn wake_all(&self) {
+        if self.found_no_room.load(Ordering::Relaxed) {
+            self.found_no_room.store(false, Ordering::Relaxed);
+        }
         if self.are_waiting.swap(false, Ordering::AcqRel) {
             for waker in self.wakers.lock().drain(..) {
                 waker.wake();
