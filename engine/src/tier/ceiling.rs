@@ -11,9 +11,13 @@ use crate::engine::Engine;
 /// Time between measurements while memory is in motion, and while it is not, in microseconds.
 const BUSY_INTERVAL_US: u64 = 5_000;
 const IDLE_INTERVAL_US: u64 = 100_000;
-/// The margin below `maxmemory`: this part of it, but at least so many bytes.
+/// The margin below `maxmemory`: this part of it...
 const MARGIN_DIVISOR: u64 = 40;
-const LEAST_MARGIN_BYTES: u64 = 4 << 20;
+/// ...but at least what a fast load takes until this thread looks again, should it have to wait for a CPU.
+const LEAST_MARGIN_BYTES: u64 = 8 << 20;
+/// A small `maxmemory` is not spent on that: this part of it is enough then.
+const SMALL_MARGIN_DIVISOR: u64 = 16;
+const LEAST_SMALL_MARGIN_BYTES: u64 = 4 << 20;
 /// Values may always take this part of `maxmemory`... of what is left when everything else is over it.
 const LEAST_VALUES_DIVISOR: u64 = 64;
 
@@ -68,7 +72,8 @@ impl Engine {
         }
         let other_bytes = match usage {
             Some(usage) => {
-                if usage.resident_bytes + self.margin_bytes() / 2 > max_bytes && usage.reusable_bytes > 0 {
+                let is_close = usage.resident_bytes + self.margin_bytes() / 4 * 3 > max_bytes;
+                if is_close && usage.reusable_bytes > 0 {
                     self.memory().give_back_unused();
                 }
                 (usage.resident_bytes - usage.reusable_bytes.min(usage.resident_bytes))
@@ -84,6 +89,8 @@ impl Engine {
 
     fn margin_bytes(&self) -> u64 {
         let max_bytes = self.settings().max_memory_bytes;
-        (max_bytes / MARGIN_DIVISOR).max(LEAST_MARGIN_BYTES)
+        let least_bytes =
+            (max_bytes / SMALL_MARGIN_DIVISOR).clamp(LEAST_SMALL_MARGIN_BYTES, LEAST_MARGIN_BYTES);
+        (max_bytes / MARGIN_DIVISOR).max(least_bytes)
     }
 }
