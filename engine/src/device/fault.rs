@@ -20,7 +20,7 @@ use super::crash::{CrashJournal, WriteNumber};
 use super::fault_queue::FaultQueue;
 use super::image::DiskImage;
 use super::memory::MemoryDevice;
-use super::{Device, DeviceQueue};
+use super::{Device, DeviceQueue, Operation};
 
 /// The unit of the rates in a [`FaultPlan`].
 pub const RATE_UNIT: u32 = 1_000_000;
@@ -30,17 +30,6 @@ const COPY_BYTES: usize = 1 << 20;
 
 /// Longer than any read takes; a timeout is no error, only another look.
 const COPY_WAIT: Duration = Duration::from_secs(1);
-
-/// What a request does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
-    /// Reads.
-    Read,
-    /// Writes.
-    Write,
-    /// Syncs.
-    Sync,
-}
 
 /// One thing that goes wrong with one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

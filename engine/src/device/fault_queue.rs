@@ -16,8 +16,8 @@ use std::{fs::File, io::Write};
 
 use super::buffer::AlignedBuffer;
 use super::crash::WriteNumber;
-use super::fault::{Decision, Fault, Operation, Shared};
-use super::{Completion, DeviceQueue, QueueFull, assert_request};
+use super::fault::{Decision, Fault, Shared};
+use super::{Completion, DeviceQueue, Operation, QueueFull, Request, assert_request};
 
 pub(super) struct FaultQueue {
     shared: Arc<Shared>,
@@ -53,65 +53,11 @@ impl FaultQueue {
         Self { shared, inner, slots, waiting: Vec::new(), from_inner: Vec::new(), eventfd: None }
     }
 
-    fn submit(
-        &mut self,
-        token: u64,
-        operation: Operation,
-        file: u16,
-        offset_bytes: u64,
-        mut buffer: AlignedBuffer,
-    ) -> Result<(), QueueFull> {
-        let inner = &self.shared.inner;
-        let block_bytes = inner.block_bytes();
-        let len_bytes = buffer.len();
-        if operation != Operation::Sync {
-            assert_request(block_bytes, inner.capacity_bytes(file), offset_bytes, len_bytes);
-        }
-        if self.outstanding() == self.depth() {
-            return Err(QueueFull { buffer });
-        }
-        let mut state = self.shared.state.lock();
-        let decision = state.decide(operation, file, offset_bytes, len_bytes);
-        // What of the data the inner device gets to see.
-        let whole_blocks = |bytes: usize| (bytes / block_bytes * block_bytes).min(len_bytes);
-        let executed_bytes = match (decision.fault, operation) {
-            (Some(Fault::Error(_)), _) => None,
-            (Some(Fault::Short(bytes)), Operation::Read | Operation::Write) => Some(whole_blocks(bytes)),
-            (Some(Fault::Torn { written_bytes, .. }), Operation::Write) => Some(whole_blocks(written_bytes)),
-            _ => Some(len_bytes),
-        };
-        if let (Some(Fault::BitFlip(bit)), Operation::Write) = (decision.fault, operation) {
-            flip(&mut buffer, bit);
-        }
-        let mut write_number = None;
-        if let (Some(journal), Some(bytes @ 1..), Operation::Write) =
-            (&mut state.journal, executed_bytes, operation)
-        {
-            write_number = Some(journal.submitted(file, offset_bytes, &buffer[..bytes]));
-        }
-        let synced = if operation == Operation::Sync { state.covered_by_sync(file) } else { Vec::new() };
-        drop(state);
-
-        let pending = Pending { token, operation, len_bytes, decision, write_number, synced };
-        match executed_bytes {
-            Some(bytes) if bytes > 0 || operation == Operation::Sync => {
-                buffer.set_len(bytes);
-                self.submit_inner(pending, file, offset_bytes, buffer);
-            }
-            // Nothing for the inner device to do: an error, or a transfer of zero bytes.
-            _ => self.finish(pending, Ok(0), buffer),
-        }
-        Ok(())
-    }
-
     fn submit_inner(&mut self, pending: Pending, file: u16, offset_bytes: u64, buffer: AlignedBuffer) {
         let slot = self.slots.iter().position(Option::is_none).expect("no more requests than slots");
-        let submitted = match pending.operation {
-            Operation::Read => self.inner.submit_read(slot as u64, file, offset_bytes, buffer),
-            Operation::Write => self.inner.submit_write(slot as u64, file, offset_bytes, buffer),
-            Operation::Sync => self.inner.submit_sync(slot as u64, file),
-        };
-        submitted.expect("the inner queue is as deep as this one");
+        let request =
+            Request { token: slot as u64, operation: pending.operation, file, offset_bytes, buffer };
+        self.inner.submit(request).expect("the inner queue is as deep as this one");
         self.slots[slot] = Some(pending);
     }
 
@@ -164,28 +110,49 @@ impl FaultQueue {
 }
 
 impl DeviceQueue for FaultQueue {
-    fn submit_read(
-        &mut self,
-        token: u64,
-        file: u16,
-        offset_bytes: u64,
-        buffer: AlignedBuffer,
-    ) -> Result<(), QueueFull> {
-        self.submit(token, Operation::Read, file, offset_bytes, buffer)
-    }
+    fn submit(&mut self, request: Request) -> Result<(), QueueFull> {
+        let Request { token, operation, file, offset_bytes, mut buffer } = request;
+        let inner = &self.shared.inner;
+        let block_bytes = inner.block_bytes();
+        let len_bytes = buffer.len();
+        if operation != Operation::Sync {
+            assert_request(block_bytes, inner.capacity_bytes(file), offset_bytes, len_bytes);
+        }
+        if self.outstanding() == self.depth() {
+            return Err(QueueFull { buffer });
+        }
+        let mut state = self.shared.state.lock();
+        let decision = state.decide(operation, file, offset_bytes, len_bytes);
+        // What of the data the inner device gets to see.
+        let whole_blocks = |bytes: usize| (bytes / block_bytes * block_bytes).min(len_bytes);
+        let executed_bytes = match (decision.fault, operation) {
+            (Some(Fault::Error(_)), _) => None,
+            (Some(Fault::Short(bytes)), Operation::Read | Operation::Write) => Some(whole_blocks(bytes)),
+            (Some(Fault::Torn { written_bytes, .. }), Operation::Write) => Some(whole_blocks(written_bytes)),
+            _ => Some(len_bytes),
+        };
+        if let (Some(Fault::BitFlip(bit)), Operation::Write) = (decision.fault, operation) {
+            flip(&mut buffer, bit);
+        }
+        let mut write_number = None;
+        if let (Some(journal), Some(bytes @ 1..), Operation::Write) =
+            (&mut state.journal, executed_bytes, operation)
+        {
+            write_number = Some(journal.submitted(file, offset_bytes, &buffer[..bytes]));
+        }
+        let synced = if operation == Operation::Sync { state.covered_by_sync(file) } else { Vec::new() };
+        drop(state);
 
-    fn submit_write(
-        &mut self,
-        token: u64,
-        file: u16,
-        offset_bytes: u64,
-        buffer: AlignedBuffer,
-    ) -> Result<(), QueueFull> {
-        self.submit(token, Operation::Write, file, offset_bytes, buffer)
-    }
-
-    fn submit_sync(&mut self, token: u64, file: u16) -> Result<(), QueueFull> {
-        self.submit(token, Operation::Sync, file, 0, AlignedBuffer::empty())
+        let pending = Pending { token, operation, len_bytes, decision, write_number, synced };
+        match executed_bytes {
+            Some(bytes) if bytes > 0 || operation == Operation::Sync => {
+                buffer.set_len(bytes);
+                self.submit_inner(pending, file, offset_bytes, buffer);
+            }
+            // Nothing for the inner device to do: an error, or a transfer of zero bytes.
+            _ => self.finish(pending, Ok(0), buffer),
+        }
+        Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -12,11 +12,10 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::buffer::AlignedBuffer;
 use super::image::DiskImage;
 use super::{
-    Completion, Device, DeviceQueue, MAX_BLOCK_BYTES, MAX_QUEUE_DEPTH, QueueFull, SECTOR_BYTES,
-    assert_request,
+    Completion, Device, DeviceQueue, MAX_BLOCK_BYTES, MAX_QUEUE_DEPTH, Operation, QueueFull, Request,
+    SECTOR_BYTES, assert_request,
 };
 
 /// In which order a queue of a [`MemoryDevice`] delivers what was flushed.
@@ -130,21 +129,6 @@ impl Device for MemoryDevice {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Operation {
-    Read,
-    Write,
-    Sync,
-}
-
-struct Request {
-    token: u64,
-    operation: Operation,
-    file: u16,
-    offset_bytes: u64,
-    buffer: AlignedBuffer,
-}
-
 struct MemoryQueue {
     shared: Arc<Shared>,
     depth: usize,
@@ -154,6 +138,20 @@ struct MemoryQueue {
 }
 
 impl MemoryQueue {
+    /// Tells a parked reactor that there may be something to poll.
+    fn signal(&mut self) -> io::Result<()> {
+        match &mut self.eventfd {
+            // The eventfd is only ever full (and the write would block) when it is signalled already.
+            Some(eventfd) => match eventfd.write(&1_u64.to_ne_bytes()) {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+                _ => Ok(()),
+            },
+            None => Ok(()),
+        }
+    }
+}
+
+impl DeviceQueue for MemoryQueue {
     fn submit(&mut self, request: Request) -> Result<(), QueueFull> {
         let capacity_bytes = self.shared.capacities_bytes[usize::from(request.file)];
         if !matches!(request.operation, Operation::Sync) {
@@ -169,45 +167,6 @@ impl MemoryQueue {
         }
         self.queued.push(request);
         Ok(())
-    }
-
-    /// Tells a parked reactor that there may be something to poll.
-    fn signal(&mut self) -> io::Result<()> {
-        match &mut self.eventfd {
-            // The eventfd is only ever full (and the write would block) when it is signalled already.
-            Some(eventfd) => match eventfd.write(&1_u64.to_ne_bytes()) {
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
-                _ => Ok(()),
-            },
-            None => Ok(()),
-        }
-    }
-}
-
-impl DeviceQueue for MemoryQueue {
-    fn submit_read(
-        &mut self,
-        token: u64,
-        file: u16,
-        offset_bytes: u64,
-        buffer: AlignedBuffer,
-    ) -> Result<(), QueueFull> {
-        self.submit(Request { token, operation: Operation::Read, file, offset_bytes, buffer })
-    }
-
-    fn submit_write(
-        &mut self,
-        token: u64,
-        file: u16,
-        offset_bytes: u64,
-        buffer: AlignedBuffer,
-    ) -> Result<(), QueueFull> {
-        self.submit(Request { token, operation: Operation::Write, file, offset_bytes, buffer })
-    }
-
-    fn submit_sync(&mut self, token: u64, file: u16) -> Result<(), QueueFull> {
-        let buffer = AlignedBuffer::empty();
-        self.submit(Request { token, operation: Operation::Sync, file, offset_bytes: 0, buffer })
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -286,6 +245,7 @@ fn execute(images: &mut [DiskImage], request: Request) -> Completion {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::buffer::AlignedBuffer;
 
     crate::device::contract::device_contract!(|| Box::new(MemoryDevice::new(2, 1 << 20)) as Box<dyn Device>);
 

@@ -50,6 +50,32 @@ pub const MAX_QUEUE_DEPTH: usize = 4096;
 /// The longest single request, in bytes. The kernel cuts a request at `MAX_RW_COUNT` (2 GiB minus a page).
 pub const MAX_REQUEST_BYTES: usize = 1 << 30;
 
+/// What a request does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Reads as many bytes as the buffer is long.
+    Read,
+    /// Writes the buffer.
+    Write,
+    /// Makes what was written durable; has no buffer.
+    Sync,
+}
+
+/// What a [`DeviceQueue`] is asked to do.
+#[derive(Debug)]
+pub struct Request {
+    /// Comes back with the completion.
+    pub token: u64,
+    /// What to do.
+    pub operation: Operation,
+    /// The file it is about.
+    pub file: u16,
+    /// Where in the file; 0 for a sync.
+    pub offset_bytes: u64,
+    /// The memory to read into or to write from; empty for a sync.
+    pub buffer: AlignedBuffer,
+}
+
 /// Block storage made of one or more files of fixed capacity.
 ///
 /// Offsets and lengths of every request are multiples of [`Device::block_bytes`]. Contents that were never
@@ -105,43 +131,56 @@ pub trait Device: Send + Sync {
 /// exist, an offset or a length that is no multiple of the block, an empty buffer, more than
 /// [`MAX_REQUEST_BYTES`], or a range beyond the file's capacity.
 pub trait DeviceQueue {
-    /// Queues a read of `buffer.len()` bytes at `offset_bytes` of `file` into `buffer`. No system call, no
-    /// allocation.
+    /// Queues a request. No system call, no allocation.
+    ///
+    /// Two requests in flight that touch the same bytes are executed in any order.
     ///
     /// # Errors
     ///
     /// [`QueueFull`], with the buffer, when as many requests as the queue is deep are in flight: poll, then
     /// try again.
+    fn submit(&mut self, request: Request) -> Result<(), QueueFull>;
+
+    /// Queues a read of `buffer.len()` bytes at `offset_bytes` of `file` into `buffer`.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](DeviceQueue::submit).
     fn submit_read(
         &mut self,
         token: u64,
         file: u16,
         offset_bytes: u64,
         buffer: AlignedBuffer,
-    ) -> Result<(), QueueFull>;
+    ) -> Result<(), QueueFull> {
+        self.submit(Request { token, operation: Operation::Read, file, offset_bytes, buffer })
+    }
 
-    /// Queues a write of all of `buffer` to `offset_bytes` of `file`. No system call, no allocation.
-    ///
-    /// Two requests in flight that touch the same bytes are executed in any order.
+    /// Queues a write of all of `buffer` to `offset_bytes` of `file`.
     ///
     /// # Errors
     ///
-    /// As [`submit_read`](DeviceQueue::submit_read).
+    /// As [`submit`](DeviceQueue::submit).
     fn submit_write(
         &mut self,
         token: u64,
         file: u16,
         offset_bytes: u64,
         buffer: AlignedBuffer,
-    ) -> Result<(), QueueFull>;
+    ) -> Result<(), QueueFull> {
+        self.submit(Request { token, operation: Operation::Write, file, offset_bytes, buffer })
+    }
 
     /// Queues a sync of `file`: makes every write durable whose completion was delivered before this call. It
     /// completes with zero bytes and an empty buffer; what an error means is said at [`Device::sync`].
     ///
     /// # Errors
     ///
-    /// As [`submit_read`](DeviceQueue::submit_read), with an empty buffer.
-    fn submit_sync(&mut self, token: u64, file: u16) -> Result<(), QueueFull>;
+    /// As [`submit`](DeviceQueue::submit), with an empty buffer.
+    fn submit_sync(&mut self, token: u64, file: u16) -> Result<(), QueueFull> {
+        let buffer = AlignedBuffer::empty();
+        self.submit(Request { token, operation: Operation::Sync, file, offset_bytes: 0, buffer })
+    }
 
     /// Hands all queued requests to the kernel: at most one system call, none when nothing is queued.
     ///

@@ -25,9 +25,10 @@ use std::time::Duration;
 use io_uring::types::{Fixed, FsyncFlags, SubmitArgs, Timespec};
 use io_uring::{IoUring, opcode, squeue};
 
-use super::buffer::AlignedBuffer;
 use super::file::{OpenTierFile, TierFile};
-use super::{Completion, Device, DeviceQueue, MAX_QUEUE_DEPTH, QueueFull, assert_request};
+use super::{
+    Completion, Device, DeviceQueue, MAX_QUEUE_DEPTH, Operation, QueueFull, Request, assert_request,
+};
 
 /// How often a request that ends with EINTR or EAGAIN is handed to the kernel again before the error is
 /// reported.
@@ -123,23 +124,6 @@ const DEFERRED_WORK_MAX: usize = 20;
 /// full barrier only where an atomic read-modify-write is one, which is x86; elsewhere the signal stays on.
 const SIGNAL_SWITCH: bool = cfg!(target_arch = "x86_64");
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Operation {
-    Read,
-    Write,
-    Sync,
-}
-
-#[derive(Debug)]
-struct Request {
-    token: u64,
-    operation: Operation,
-    file: u16,
-    offset_bytes: u64,
-    retries: u8,
-    buffer: AlignedBuffer,
-}
-
 /// A place for a request; its index is the `user_data` of the ring's entries.
 #[derive(Debug)]
 enum Slot {
@@ -147,7 +131,10 @@ enum Slot {
     Free {
         next: Option<u32>,
     },
-    Busy(Request),
+    Busy {
+        request: Request,
+        retries: u8,
+    },
 }
 
 /// One thread's ring.
@@ -184,26 +171,9 @@ impl UringQueue {
         })
     }
 
-    fn submit(&mut self, request: Request) -> Result<(), QueueFull> {
-        if request.operation == Operation::Sync {
-            assert!(usize::from(request.file) < self.files.len(), "a sync of file {}", request.file);
-        } else {
-            let capacity_bytes = self.files[usize::from(request.file)].capacity_bytes;
-            assert_request(self.block_bytes, capacity_bytes, request.offset_bytes, request.buffer.len());
-        }
-        let Some(index) = self.first_free else { return Err(QueueFull { buffer: request.buffer }) };
-        let slot = &mut self.slots[index as usize];
-        let Slot::Free { next } = *slot else { unreachable!("a busy slot in the free list") };
-        self.first_free = next;
-        *slot = Slot::Busy(request);
-        self.outstanding += 1;
-        self.push(index);
-        Ok(())
-    }
-
     /// Puts the request of a busy slot into the submission ring.
     fn push(&mut self, index: u32) {
-        let Slot::Busy(request) = &mut self.slots[index as usize] else {
+        let Slot::Busy { request, .. } = &mut self.slots[index as usize] else {
             unreachable!("a free slot is pushed")
         };
         let file = Fixed(u32::from(request.file));
@@ -240,13 +210,13 @@ impl UringQueue {
     /// Ends the request of a slot, or starts it again: then there is no completion yet.
     fn finish(&mut self, index: u32, result: i32) -> Option<Completion> {
         let slot = &mut self.slots[index as usize];
-        let Slot::Busy(request) = slot else { unreachable!("a completion for the free slot {index}") };
-        if matches!(-result, libc::EINTR | libc::EAGAIN) && request.retries < TRANSIENT_RETRIES {
-            request.retries += 1;
+        let Slot::Busy { retries, .. } = slot else { unreachable!("a completion for the free slot {index}") };
+        if matches!(-result, libc::EINTR | libc::EAGAIN) && *retries < TRANSIENT_RETRIES {
+            *retries += 1;
             self.push(index);
             return None;
         }
-        let Slot::Busy(request) = mem::replace(slot, Slot::Free { next: self.first_free }) else {
+        let Slot::Busy { request, .. } = mem::replace(slot, Slot::Free { next: self.first_free }) else {
             unreachable!()
         };
         self.first_free = Some(index);
@@ -276,29 +246,21 @@ impl UringQueue {
 }
 
 impl DeviceQueue for UringQueue {
-    fn submit_read(
-        &mut self,
-        token: u64,
-        file: u16,
-        offset_bytes: u64,
-        buffer: AlignedBuffer,
-    ) -> Result<(), QueueFull> {
-        self.submit(Request { token, operation: Operation::Read, file, offset_bytes, retries: 0, buffer })
-    }
-
-    fn submit_write(
-        &mut self,
-        token: u64,
-        file: u16,
-        offset_bytes: u64,
-        buffer: AlignedBuffer,
-    ) -> Result<(), QueueFull> {
-        self.submit(Request { token, operation: Operation::Write, file, offset_bytes, retries: 0, buffer })
-    }
-
-    fn submit_sync(&mut self, token: u64, file: u16) -> Result<(), QueueFull> {
-        let buffer = AlignedBuffer::empty();
-        self.submit(Request { token, operation: Operation::Sync, file, offset_bytes: 0, retries: 0, buffer })
+    fn submit(&mut self, request: Request) -> Result<(), QueueFull> {
+        if request.operation == Operation::Sync {
+            assert!(usize::from(request.file) < self.files.len(), "a sync of file {}", request.file);
+        } else {
+            let capacity_bytes = self.files[usize::from(request.file)].capacity_bytes;
+            assert_request(self.block_bytes, capacity_bytes, request.offset_bytes, request.buffer.len());
+        }
+        let Some(index) = self.first_free else { return Err(QueueFull { buffer: request.buffer }) };
+        let slot = &mut self.slots[index as usize];
+        let Slot::Free { next } = *slot else { unreachable!("a busy slot in the free list") };
+        self.first_free = next;
+        *slot = Slot::Busy { request, retries: 0 };
+        self.outstanding += 1;
+        self.push(index);
+        Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -443,6 +405,7 @@ fn transient_as_would_block(error: io::Error) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::buffer::AlignedBuffer;
 
     fn open_in(directory: &tempfile::TempDir) -> io::Result<UringDevice> {
         let file = |name: &str| TierFile {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use thermocline_engine::device::Device;
-use thermocline_engine::device::fault::{Fault, FaultDevice, FaultPlan, Operation, RATE_UNIT, ScriptedFault};
+use thermocline_engine::device::Operation;
+use thermocline_engine::device::fault::{Fault, FaultDevice, FaultPlan, RATE_UNIT, ScriptedFault};
 use thermocline_engine::device::memory::MemoryDevice;
 use thermocline_engine::{EngineConfig, SetExpiry, Settings, Tier};
 

@@ -10,9 +10,9 @@ use std::task::{Context, Waker};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use thermocline_engine::device::Device;
-use thermocline_engine::device::fault::{Fault, FaultDevice, FaultPlan, Operation, ScriptedFault};
+use thermocline_engine::device::fault::{Fault, FaultDevice, FaultPlan, ScriptedFault};
 use thermocline_engine::device::memory::MemoryDevice;
+use thermocline_engine::device::{Device, Operation};
 use thermocline_engine::{Background, Components, Engine, EngineConfig, NoMemoryGauge};
 
 use super::{ColdReads, serve};
