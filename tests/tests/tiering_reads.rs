@@ -141,6 +141,17 @@ fn each_cold_key_of_a_command_is_read_once() {
 }
 
 #[test]
+fn a_cold_value_that_is_overwritten_is_not_read() {
+    let (_server, mut connection) = start();
+    for command in ["BITOP OR cold:0 cold:1", "COPY cold:1 cold:0 REPLACE", "RENAME cold:1 cold:0"] {
+        cold_keys(&mut connection, 2, 2_000);
+        let (reads, reply) = disk_reads(&mut connection, |connection| connection.line(command));
+        assert!(!reply.is_error(), "{command}: {reply:?}");
+        assert!(reads <= 1, "{command} read {reads} values");
+    }
+}
+
+#[test]
 fn commands_that_change_a_cold_value_read_it_once() {
     let (_server, mut connection) = start();
     for command in [

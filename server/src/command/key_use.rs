@@ -59,10 +59,21 @@ impl KeyUse {
         self.flags
     }
 
+    /// Whether what there was does not matter, whatever the arguments.
+    pub fn is_blind(self) -> bool {
+        self.flags.contains(&"OW")
+    }
+
     /// What the command does with these arguments.
     pub fn with(self, arguments: Arguments<'_>) -> Self {
         self.given.map_or(self, |given| given(arguments))
     }
+}
+
+/// What a command does with its key number `index`.
+pub fn use_of_key(command: &Command, index: usize) -> KeyUse {
+    let uses = key_use(command);
+    uses[index.min(uses.len() - 1)]
 }
 
 /// What a command does with its keys: the first element is about its first key, the last about all others.

@@ -17,6 +17,7 @@ use thermocline_protocol::{ArgumentRanges, Arguments};
 use super::batch::limits;
 use super::connection::Client;
 use super::key_positions::keys;
+use crate::command::key_use::use_of_key;
 use crate::command::table::CommandEntry;
 use crate::command::{Handler, Reads};
 use crate::net::CompletionSource;
@@ -105,7 +106,7 @@ fn want_request(
     true
 }
 
-/// Notes the cold ones among a request's keys.
+/// Notes the cold ones among a request's keys, but for those that it overwrites.
 pub(super) fn want_keys(
     engine: &Engine,
     database: usize,
@@ -114,8 +115,10 @@ pub(super) fn want_keys(
     now: UnixMillis,
     fetched: &mut Fetched,
 ) {
-    for key in keys(entry.command, arguments) {
-        engine.want(database, key, now, fetched);
+    for (index, key) in keys(entry.command, arguments).enumerate() {
+        if !use_of_key(entry.command, index).is_blind() {
+            engine.want(database, key, now, fetched);
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use super::{ANY_STATE, HELP, SERVER};
 use crate::command::arguments::is_word;
 use crate::command::generic::glob::{self, Case};
 use crate::command::help::{Entry, reply_help};
-use crate::command::key_use::key_use;
+use crate::command::key_use::use_of_key;
 use crate::command::table::CommandEntry;
 use crate::command::{Context, Failure, Handler, KeyPositions};
 use crate::dispatch::key_positions::key_positions;
@@ -185,13 +185,11 @@ fn getkeys(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Fa
 
 fn getkeysandflags(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
     let (row, keys) = keys_of(context, arguments)?;
-    let uses = key_use(row);
     context.reply.array(keys.len());
     for (number, key) in keys.into_iter().enumerate() {
         context.reply.array(2);
         context.reply.bulk(key);
-        let key_use = uses[number.min(uses.len() - 1)].with(arguments.skip(2));
-        reply_flags(&mut context.reply, key_use);
+        reply_flags(&mut context.reply, use_of_key(row, number).with(arguments.skip(2)));
     }
     Ok(())
 }
