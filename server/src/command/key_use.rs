@@ -10,6 +10,8 @@ use crate::command::arguments::is_word;
 #[derive(Clone, Copy, Debug)]
 pub struct KeyUse {
     flags: &'static [&'static str],
+    /// Why the flags are what they are, for people; mostly empty.
+    notes: &'static str,
     /// Where it depends on the arguments: `flags` is the most it may do then.
     given: Option<fn(Arguments<'_>) -> KeyUse>,
 }
@@ -36,6 +38,7 @@ impl KeyUse {
     /// SET: blind, unless it replies the old value.
     pub const SET: Self = Self {
         flags: &["RW", "access", "update", "variable_flags"],
+        notes: "RW and ACCESS due to the optional `GET` argument",
         given: Some(|arguments| match arguments.iter().skip(3).any(|word| is_word(word, "GET")) {
             true => Self::READ_AND_CHANGE,
             false => Self::OVERWRITE,
@@ -47,16 +50,25 @@ impl KeyUse {
             true => Self::READ,
             false => Self::READ_AND_CHANGE,
         }),
+        notes: "This command allows both access and modification of the key",
         ..Self::SET
     };
+    /// GETEX: replies with the value, and changes its expiry.
+    pub const GETEX: Self =
+        Self { notes: "RW and UPDATE because it changes the TTL", ..Self::READ_AND_CHANGE };
 
     const fn new(flags: &'static [&'static str]) -> Self {
-        Self { flags, given: None }
+        Self { flags, notes: "", given: None }
     }
 
     /// The flags of the specification, in Redis' order.
     pub fn flags(self) -> &'static [&'static str] {
         self.flags
+    }
+
+    /// The notes of the specification; empty where there are none.
+    pub fn notes(self) -> &'static str {
+        self.notes
     }
 
     /// Whether what there was does not matter, whatever the arguments.

@@ -21,6 +21,7 @@ pub mod string;
 pub mod syntax;
 pub mod table;
 pub mod tier;
+pub mod tips;
 
 use std::borrow::Cow;
 use std::future::Future;

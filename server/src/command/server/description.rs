@@ -5,6 +5,7 @@ use thermocline_protocol::ReplyEncoder;
 use crate::command::key_use::{KeyUse, key_use};
 use crate::command::syntax::{Argument, arguments_of};
 use crate::command::table::{CommandEntry, CommandTable};
+use crate::command::tips::tips;
 use crate::command::{Command, Flags, KeyPositions};
 
 /// Flags by the names that COMMAND INFO gives them, in its order.
@@ -87,8 +88,9 @@ pub(super) fn reply_info(reply: &mut ReplyEncoder<'_>, table: &CommandTable, ent
     let categories = categories(command);
     reply.set(categories.len());
     categories.iter().for_each(|category| reply.simple(&format!("@{category}")));
-    // Tips are for proxies in front of a cluster.
-    reply.set(0);
+    let tips = tips(&entry.full_name);
+    reply.set(tips.len());
+    tips.iter().for_each(|tip| reply.bulk(tip.as_bytes()));
     reply_key_specifications(reply, command);
     let subcommands = table.subcommands(entry);
     // Redis says "an empty set" of a command without subcommands, and "an array" of one with some.
@@ -134,7 +136,12 @@ fn reply_key_specification(
     kind: &str,
     fields: [(&str, i64); 3],
 ) {
-    reply.map(3);
+    let notes = key_use.notes();
+    reply.map(3 + usize::from(!notes.is_empty()));
+    if !notes.is_empty() {
+        reply.bulk(b"notes");
+        reply.bulk(notes.as_bytes());
+    }
     reply.bulk(b"flags");
     reply_flags(reply, key_use);
     reply.bulk(b"begin_search");

@@ -130,6 +130,7 @@ pub const COMMANDS: &[Command] = &[
         flags: FAST_WRITE,
         summary: "Returns the string value of a key after setting its expiration time.",
         since: "6.2.0",
+        key_use: &[KeyUse::GETEX],
         handler: Handler::Keys(exchange::getex),
         ..STRING
     },

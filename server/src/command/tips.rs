@@ -1,0 +1,44 @@
+//! Command tips: what COMMAND INFO tells proxies in front of several servers about routing a command and merging
+//! replies, in [Redis' words](https://redis.io/docs/latest/develop/reference/command-tips/).
+
+const RANDOM: &str = "nondeterministic_output";
+const RANDOM_ORDER: &str = "nondeterministic_output_order";
+
+const ALL_NODES: &str = "request_policy:all_nodes";
+const ALL_SHARDS: &str = "request_policy:all_shards";
+const MULTI_SHARD: &str = "request_policy:multi_shard";
+const SPECIAL_REQUEST: &str = "request_policy:special";
+
+const ALL_SUCCEEDED: &str = "response_policy:all_succeeded";
+const LEAST: &str = "response_policy:agg_min";
+const SUM: &str = "response_policy:agg_sum";
+const SPECIAL_RESPONSE: &str = "response_policy:special";
+
+/// The tips of a command by its full name, in Redis' order. Most have none.
+pub fn tips(full_name: &str) -> &'static [&'static str] {
+    match full_name {
+        "client|info" | "client|list" | "dump" | "lastsave" | "object|encoding" | "object|freq"
+        | "object|idletime" | "object|refcount" | "pttl" | "time" | "ttl" => &[RANDOM],
+        "command" | "command|docs" | "command|info" | "command|list" | "module|list" => &[RANDOM_ORDER],
+        "config|set" | "latency|reset" | "slowlog|reset" => &[ALL_NODES, ALL_SUCCEEDED],
+        "dbsize" => &[ALL_SHARDS, SUM],
+        "del" | "exists" | "touch" | "unlink" => &[MULTI_SHARD, SUM],
+        "flushall" | "flushdb" | "memory|purge" | "ping" => &[ALL_SHARDS, ALL_SUCCEEDED],
+        "info" | "memory|doctor" | "memory|malloc-stats" | "memory|stats" => {
+            &[RANDOM, ALL_SHARDS, SPECIAL_RESPONSE]
+        }
+        "keys" => &[ALL_SHARDS, RANDOM_ORDER],
+        "latency|doctor" | "latency|graph" | "latency|histogram" | "latency|history" | "latency|latest" => {
+            &[RANDOM, ALL_NODES, SPECIAL_RESPONSE]
+        }
+        "mget" => &[MULTI_SHARD],
+        "mset" => &[MULTI_SHARD, ALL_SUCCEEDED],
+        "msetnx" => &[MULTI_SHARD, LEAST],
+        "randomkey" => &[ALL_SHARDS, RANDOM],
+        "scan" => &[RANDOM, SPECIAL_REQUEST],
+        "slowlog|get" => &[ALL_NODES, RANDOM],
+        "slowlog|len" => &[ALL_NODES, SUM, RANDOM],
+        "wait" => &[ALL_SHARDS, LEAST],
+        _ => &[],
+    }
+}
