@@ -3,12 +3,14 @@
 //! - [`blocking`]: clients that wait in a blocking command.
 //! - [`clients`]: who is connected, as any thread may see it.
 //! - [`command_rate`]: how fast commands are being run.
+//! - [`events`]: key space notifications.
 //! - [`metrics`]: what was done, counted per thread without a shared write.
 //! - [`pause`]: `CLIENT PAUSE`.
 
 pub mod blocking;
 pub mod clients;
 pub mod command_rate;
+pub mod events;
 pub mod metrics;
 pub mod pause;
 
@@ -27,6 +29,7 @@ use crate::dispatch::Scratch;
 use crate::net::{Listening, ShutdownSignal};
 use clients::Clients;
 use command_rate::CommandRate;
+use events::Events;
 use metrics::{Metrics, ThreadMetrics};
 use pause::Pause;
 
@@ -44,6 +47,8 @@ pub struct Server {
     pub metrics: Metrics,
     /// How fast commands are being run.
     pub command_rate: CommandRate,
+    /// Who hears of changes to keys.
+    pub events: Events,
     /// Whether commands are held back.
     pub pause: Pause,
     /// The slowest commands.
@@ -73,6 +78,7 @@ impl Server {
             clients: Clients::default(),
             metrics: Metrics::new(commands.len()),
             command_rate: CommandRate::default(),
+            events: Events::default(),
             pause: Pause::default(),
             slowlog: SlowLog::default(),
             latency: LatencyMonitor::default(),

@@ -111,7 +111,8 @@ impl Head {
     }
 
     pub(crate) fn encoding(self) -> Encoding {
-        Encoding::from_bits((self.detail >> ENCODING_SHIFT) as u8 & 7)
+        let number = (self.detail >> ENCODING_SHIFT) as u8 & 7;
+        Encoding::from_number(self.value_type(), number).expect("an index entry holds a valid encoding")
     }
 
     /// Bytes of a string, members of a collection.
@@ -122,7 +123,7 @@ impl Head {
     pub(crate) fn describe(&mut self, value_type: ValueType, encoding: Encoding, length: u32) {
         self.place = (self.place & !TYPE_MASK) | u64::from(value_type as u8) << TYPE_SHIFT;
         let kept = self.detail & (ACCESS_MASK | 0xff << KEY_LENGTH_SHIFT);
-        self.detail = kept | u64::from(encoding as u8) << ENCODING_SHIFT | u64::from(length);
+        self.detail = kept | u64::from(encoding.number()) << ENCODING_SHIFT | u64::from(length);
     }
 
     /// The access history: seconds of the access clock, or an LFU counter and its minutes.

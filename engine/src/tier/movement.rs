@@ -118,7 +118,7 @@ impl Engine {
 
     /// Whether a value can never be demoted, because its record would not fit a segment.
     pub(crate) fn is_oversize(&self, key: &[u8], value: &Value) -> bool {
-        key.len() + value.length() > self.max_value_bytes()
+        key.len() + value.payload_bytes() > self.max_value_bytes()
     }
 
     /// A demotion's write is over. Where it succeeded and the value was not used meanwhile (or somebody asked for

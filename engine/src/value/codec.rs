@@ -1,9 +1,11 @@
 //! Values as record payloads, and back.
 //!
 //! A string's payload is its bytes, an integer's its eight bytes in little-endian order; the encoding, kept in
-//! the record's head, tells which.
+//! the record's head, tells which. Each collection's file says what its payload is.
 
-use super::{Encoding, StringValue, Value, ValueType};
+use super::{
+    Encoding, HashValue, ListValue, SetValue, SortedSetValue, StreamValue, StringValue, Value, ValueType,
+};
 
 /// A payload that is no value of its type and encoding.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +20,11 @@ pub fn encode(value: &Value, out: &mut Vec<u8>) {
             out.extend_from_slice(&integer.to_le_bytes());
         }
         Value::String(string) => out.extend_from_slice(string.bytes(&mut itoa::Buffer::new())),
+        Value::List(list) => list.encode(out),
+        Value::Set(set) => set.encode(out),
+        Value::SortedSet(sorted_set) => sorted_set.encode(out),
+        Value::Hash(hash) => hash.encode(out),
+        Value::Stream(stream) => stream.encode(out),
     }
 }
 
@@ -37,7 +44,12 @@ pub fn decode(value_type: ValueType, encoding: Encoding, payload: &[u8]) -> Resu
             if string.encoding() == encoding { Ok(string.into()) } else { Err(error) }
         }
         (ValueType::String, Encoding::Raw) => Ok(StringValue::raw(payload.to_vec()).into()),
-        _ => Err(error),
+        (ValueType::String, _) => Err(error),
+        (ValueType::List, _) => ListValue::decode(encoding, payload).map(Value::from).ok_or(error),
+        (ValueType::Set, _) => SetValue::decode(encoding, payload).map(Value::from).ok_or(error),
+        (ValueType::SortedSet, _) => SortedSetValue::decode(encoding, payload).map(Value::from).ok_or(error),
+        (ValueType::Hash, _) => HashValue::decode(encoding, payload).map(Value::from).ok_or(error),
+        (ValueType::Stream, _) => StreamValue::decode(encoding, payload).map(Value::from).ok_or(error),
     }
 }
 

@@ -1,9 +1,19 @@
 //! Values in DRAM: one file per type, and the codec that turns any of them into a record's payload.
 
 mod codec;
+mod hash;
+mod list;
+mod set;
+mod sorted_set;
+mod stream;
 mod string;
 
 pub use codec::{CodecError, decode, encode};
+pub use hash::HashValue;
+pub use list::ListValue;
+pub use set::SetValue;
+pub use sorted_set::SortedSetValue;
+pub use stream::StreamValue;
 pub use string::{IntegerDigits, StringValue};
 
 /// Redis' value types, numbered as on disk.
@@ -12,15 +22,15 @@ pub use string::{IntegerDigits, StringValue};
 pub enum ValueType {
     /// Byte strings, integers and bitmaps.
     String = 0,
-    /// Reserved for lists.
+    /// Sequences of byte strings, cheap at both ends.
     List = 1,
-    /// Reserved for sets.
+    /// Unordered byte strings, each once.
     Set = 2,
-    /// Reserved for sorted sets.
+    /// Byte strings in the order of their scores.
     SortedSet = 3,
-    /// Reserved for hashes.
+    /// Fields with values.
     Hash = 4,
-    /// Reserved for streams.
+    /// Append-only entries with consumer groups.
     Stream = 6,
 }
 
@@ -59,17 +69,29 @@ impl ValueType {
     }
 }
 
-/// How a value is represented, as `OBJECT ENCODING` tells it. The number fits three bits and is unique
-/// within a type.
+/// How a value is represented, as `OBJECT ENCODING` tells it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
-#[repr(u8)]
 pub enum Encoding {
     /// A string that is a 64-bit integer.
-    Int = 0,
+    Int,
     /// A string of at most 44 bytes that was set as a whole.
-    EmbStr = 1,
+    EmbStr,
     /// Any other string.
-    Raw = 2,
+    Raw,
+    /// A small collection whose elements lie back to back.
+    ListPack,
+    /// A list of several such packs.
+    QuickList,
+    /// A small set of integers.
+    IntSet,
+    /// A hash or set that is looked up by hashes.
+    HashTable,
+    /// A small hash, some of whose fields expire.
+    ListPackEx,
+    /// A sorted set that is a tree.
+    SkipList,
+    /// A stream.
+    Stream,
 }
 
 impl Encoding {
@@ -79,85 +101,154 @@ impl Encoding {
             Self::Int => "int",
             Self::EmbStr => "embstr",
             Self::Raw => "raw",
+            Self::ListPack => "listpack",
+            Self::QuickList => "quicklist",
+            Self::IntSet => "intset",
+            Self::HashTable => "hashtable",
+            Self::ListPackEx => "listpackex",
+            Self::SkipList => "skiplist",
+            Self::Stream => "stream",
         }
     }
 
-    pub(crate) fn from_bits(bits: u8) -> Self {
-        match bits {
-            0 => Self::Int,
-            1 => Self::EmbStr,
-            2 => Self::Raw,
-            _ => panic!("an index entry holds a valid encoding"),
+    /// The encoding's number, in an index entry and on disk: unique within a type, and it fits three bits.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Int | Self::ListPack | Self::Stream => 0,
+            Self::EmbStr | Self::QuickList | Self::SkipList | Self::HashTable => 1,
+            Self::Raw | Self::IntSet | Self::ListPackEx => 2,
         }
+    }
+
+    /// The encoding of a type that has this number.
+    pub fn from_number(value_type: ValueType, number: u8) -> Option<Self> {
+        Some(match (value_type, number) {
+            (ValueType::String, 0) => Self::Int,
+            (ValueType::String, 1) => Self::EmbStr,
+            (ValueType::String, 2) => Self::Raw,
+            (ValueType::List | ValueType::Set | ValueType::SortedSet | ValueType::Hash, 0) => Self::ListPack,
+            (ValueType::List, 1) => Self::QuickList,
+            (ValueType::Set | ValueType::Hash, 1) => Self::HashTable,
+            (ValueType::SortedSet, 1) => Self::SkipList,
+            (ValueType::Set, 2) => Self::IntSet,
+            (ValueType::Hash, 2) => Self::ListPackEx,
+            (ValueType::Stream, 0) => Self::Stream,
+            _ => return None,
+        })
     }
 }
 
 /// A value in DRAM.
+///
+/// A collection that has become empty must be removed with its key: the index holds none.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Value {
     /// See [`StringValue`].
     String(StringValue),
+    /// See [`ListValue`].
+    List(ListValue),
+    /// See [`SetValue`].
+    Set(SetValue),
+    /// See [`SortedSetValue`].
+    SortedSet(SortedSetValue),
+    /// See [`HashValue`].
+    Hash(HashValue),
+    /// See [`StreamValue`].
+    Stream(StreamValue),
 }
 
 // Each resident value pays for this size.
 const _: () = assert!(size_of::<Value>() == 24);
+
+/// Runs an expression on whatever a value is.
+macro_rules! on_any {
+    ($value:expr, $inner:ident => $result:expr) => {
+        match $value {
+            Value::String($inner) => $result,
+            Value::List($inner) => $result,
+            Value::Set($inner) => $result,
+            Value::SortedSet($inner) => $result,
+            Value::Hash($inner) => $result,
+            Value::Stream($inner) => $result,
+        }
+    };
+}
 
 impl Value {
     /// The value's type.
     pub fn value_type(&self) -> ValueType {
         match self {
             Self::String(_) => ValueType::String,
+            Self::List(_) => ValueType::List,
+            Self::Set(_) => ValueType::Set,
+            Self::SortedSet(_) => ValueType::SortedSet,
+            Self::Hash(_) => ValueType::Hash,
+            Self::Stream(_) => ValueType::Stream,
         }
     }
 
     /// The value's representation.
     pub fn encoding(&self) -> Encoding {
-        match self {
-            Self::String(string) => string.encoding(),
-        }
+        on_any!(self, inner => inner.encoding())
     }
 
-    /// Bytes of a string, members of a collection: what STRLEN and its kin reply, kept in the index.
+    /// Bytes of a string, members of a collection: what STRLEN, LLEN and their kin reply, kept in the index.
     pub fn length(&self) -> usize {
-        match self {
-            Self::String(string) => string.len(),
-        }
+        on_any!(self, inner => inner.len())
     }
 
-    /// Heap memory behind the value in bytes, rounded up as the allocator does.
+    /// Heap memory behind the value in bytes, rounded up as the allocator does. Takes constant time, whatever the
+    /// value's size: it is asked before and after each change.
     pub fn heap_bytes(&self) -> usize {
-        match self {
-            Self::String(string) => string.heap_bytes(),
-        }
+        on_any!(self, inner => inner.heap_bytes())
     }
 
     /// The memory on the heap that reading the value touches first.
     pub(crate) fn heap_start(&self) -> Option<&[u8]> {
-        match self {
-            Self::String(string) => string.heap_start(),
-        }
+        on_any!(self, inner => inner.heap_start())
     }
 
-    /// The string, where this is one.
-    pub fn as_string(&self) -> Option<&StringValue> {
-        match self {
-            Self::String(string) => Some(string),
-        }
-    }
-
-    /// The string for changing, where this is one.
-    pub fn as_string_mut(&mut self) -> Option<&mut StringValue> {
-        match self {
-            Self::String(string) => Some(string),
-        }
+    /// How long the value's record payload is at most, in bytes, before compression. Takes constant time.
+    pub(crate) fn payload_bytes(&self) -> usize {
+        on_any!(self, inner => inner.payload_bytes())
     }
 }
 
-impl From<StringValue> for Value {
-    fn from(string: StringValue) -> Self {
-        Self::String(string)
-    }
+/// Conversions between a value and what it is.
+macro_rules! inner_type {
+    ($variant:ident, $inner:ty, $as_ref:ident, $as_mut:ident) => {
+        impl Value {
+            #[doc = concat!("The [`", stringify!($inner), "`], where this is one.")]
+            pub fn $as_ref(&self) -> Option<&$inner> {
+                match self {
+                    Self::$variant(inner) => Some(inner),
+                    _ => None,
+                }
+            }
+
+            #[doc = concat!("The [`", stringify!($inner), "`] for changing, where this is one.")]
+            pub fn $as_mut(&mut self) -> Option<&mut $inner> {
+                match self {
+                    Self::$variant(inner) => Some(inner),
+                    _ => None,
+                }
+            }
+        }
+
+        impl From<$inner> for Value {
+            fn from(inner: $inner) -> Self {
+                Self::$variant(inner)
+            }
+        }
+    };
 }
+
+inner_type!(String, StringValue, as_string, as_string_mut);
+inner_type!(List, ListValue, as_list, as_list_mut);
+inner_type!(Set, SetValue, as_set, as_set_mut);
+inner_type!(SortedSet, SortedSetValue, as_sorted_set, as_sorted_set_mut);
+inner_type!(Hash, HashValue, as_hash, as_hash_mut);
+inner_type!(Stream, StreamValue, as_stream, as_stream_mut);
 
 /// What the allocator (jemalloc) takes for a request of `bytes` bytes.
 ///

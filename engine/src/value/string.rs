@@ -42,6 +42,13 @@ impl StringValue {
         }
     }
 
+    pub(crate) fn payload_bytes(&self) -> usize {
+        match self.0 {
+            Form::Int(_) => size_of::<i64>(),
+            _ => self.len(),
+        }
+    }
+
     /// An integer.
     pub fn integer(integer: i64) -> Self {
         Self(Form::Int(integer))

@@ -13,8 +13,10 @@ use thermocline_protocol::{
 };
 
 use super::arguments::wrong_arity;
-use super::{Command, Context, Failure, Handler, KeyContext, KeyPositions};
+use super::blocking::TimeoutReply;
+use super::{Command, Context, Failure, Handler, KeyContext};
 use crate::config::Config;
+use crate::dispatch::key_positions::keys;
 use crate::server::clients::ClientShared;
 use crate::server::{Server, Thread};
 use crate::session::Session;
@@ -73,9 +75,14 @@ impl Fixture {
         let arguments = ranges.in_buffer(&request);
         let mut out = Vec::new();
         if let Err(failure) = self.dispatch(arguments, &mut out) {
-            let Failure::Error(text) = failure else { panic!("nothing is cold without a device") };
             out.clear();
-            ReplyEncoder::new(&mut out, self.session.protocol).error(text.as_bytes());
+            let mut reply = ReplyEncoder::new(&mut out, self.session.protocol);
+            match failure {
+                Failure::Error(text) => reply.error(text.as_bytes()),
+                Failure::Blocked(block) if block.on_timeout == TimeoutReply::Null => reply.null(),
+                Failure::Blocked(_) => reply.null_array(),
+                Failure::Cold => panic!("nothing is cold without a device"),
+            }
         }
         out
     }
@@ -112,12 +119,8 @@ impl Fixture {
         let reply = ReplyEncoder::new(out, self.session.protocol);
         match command.handler {
             Handler::Keys(handler) => {
-                let mut keys = engine.lock_keys(
-                    self.session.database,
-                    keys_of(command, arguments),
-                    self.now,
-                    &mut fetched,
-                );
+                let mut keys =
+                    engine.lock_keys(self.session.database, keys(command, arguments), self.now, &mut fetched);
                 if self.session.no_touch {
                     keys.stop_touching();
                 }
@@ -156,21 +159,4 @@ impl Fixture {
         }
         (command, command.name.to_owned())
     }
-}
-
-/// The keys among a command's arguments.
-fn keys_of<'a>(command: &Command, arguments: Arguments<'a>) -> impl Iterator<Item = &'a [u8]> {
-    let (first, end, step) = match command.keys {
-        KeyPositions::None => (0, 0, 1),
-        KeyPositions::Range { first, last, step } => {
-            let last = if last < 0 { arguments.len() as i32 + last } else { last };
-            (first, last as usize + 1, step)
-        }
-        KeyPositions::Counted { count } => {
-            let keys =
-                std::str::from_utf8(arguments.get(count)).ok().and_then(|text| text.parse::<usize>().ok());
-            (count + 1, count + 1 + keys.expect("a number of keys"), 1)
-        }
-    };
-    (first..end).step_by(step).map(move |position| arguments.get(position))
 }

@@ -10,18 +10,29 @@
 
 pub mod arguments;
 pub mod bitmap;
+pub mod blocking;
 pub mod connection;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod generic;
+pub mod geo;
+pub mod hash;
 pub(crate) mod help;
+pub mod hyperloglog;
 pub mod key_use;
+pub mod list;
+pub mod pubsub;
+pub mod scripting;
 pub mod server;
+pub mod set;
+pub mod sorted_set;
+pub mod stream;
 pub mod string;
 pub mod syntax;
 pub mod table;
 pub mod tier;
 pub mod tips;
+pub mod transaction;
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -31,7 +42,9 @@ use thermocline_engine::{Cold, Keys};
 use thermocline_protocol::{Arguments, ReplyEncoder};
 
 use crate::server::Server;
+use crate::server::events::EventClass;
 use crate::session::Session;
+use blocking::Block;
 use key_use::KeyUse;
 
 /// One command, or one subcommand of a container such as CLIENT.
@@ -156,6 +169,25 @@ pub enum KeyPositions {
         /// The position of the number of keys.
         count: usize,
     },
+    /// The first argument, which is written to, and as many as the argument at `count` says, right after that.
+    TargetAndCounted {
+        /// The position of the number of keys.
+        count: usize,
+    },
+    /// The first half of what follows this word, searched from argument `from` on.
+    HalfBehind {
+        /// The word, in upper case.
+        word: &'static str,
+        /// Where the search begins.
+        from: usize,
+    },
+    /// The first argument, and what follows the last of these words, which is written to.
+    FirstAndBehind {
+        /// The words, in upper case.
+        words: &'static [&'static str],
+        /// Where the search begins.
+        from: usize,
+    },
 }
 
 /// Which of a command's keys it reads the values of.
@@ -197,6 +229,17 @@ pub struct KeyContext<'a> {
     pub server: &'a Server,
 }
 
+impl KeyContext<'_> {
+    /// Tells of an event in the key space, in Redis' words: `notify(EventClass::LIST, "lpush", key)`. Call it once for
+    /// each event that Redis documents, after the change was made; it costs next to nothing where nobody listens.
+    #[inline]
+    pub fn notify(&mut self, class: EventClass, event: &'static str, key: &[u8]) {
+        if self.server.events.listens_to(class) {
+            self.server.events.emit(class, event, key, self.keys.database());
+        }
+    }
+}
+
 /// What any other command works with.
 pub struct Context<'a> {
     /// Where its reply goes.
@@ -216,6 +259,9 @@ pub enum Failure {
     Cold,
     /// The error reply, with its code: `ERR syntax error`.
     Error(Cow<'static, str>),
+    /// There is nothing for it yet: the client waits until another one changes that. Inside a transaction or script
+    /// it does not wait, but gets the reply of a wait whose time is over.
+    Blocked(Box<Block>),
 }
 
 impl Failure {

@@ -10,13 +10,26 @@ use std::sync::LazyLock;
 
 use thermocline_protocol::Arguments;
 
-use super::{Command, Flags, Handler, KeyPositions, bitmap, connection, generic, server, string, tier};
+use super::{
+    Command, Flags, Handler, KeyPositions, bitmap, connection, generic, geo, hash, hyperloglog, list, pubsub,
+    scripting, server, set, sorted_set, stream, string, tier, transaction,
+};
 
 /// The rows of every group, in the order in which COMMAND lists them.
 const GROUPS: &[&[Command]] = &[
     string::COMMANDS,
     bitmap::COMMANDS,
+    hyperloglog::COMMANDS,
+    list::COMMANDS,
+    set::COMMANDS,
+    sorted_set::COMMANDS,
+    geo::COMMANDS,
+    hash::COMMANDS,
+    stream::COMMANDS,
     generic::COMMANDS,
+    transaction::COMMANDS,
+    scripting::COMMANDS,
+    pubsub::COMMANDS,
     connection::COMMANDS,
     server::COMMANDS,
     tier::COMMANDS,

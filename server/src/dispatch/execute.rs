@@ -148,6 +148,7 @@ impl<'a> Batch<'a> {
                 let text = match failure {
                     Failure::Error(text) => text,
                     Failure::Cold => self.fetch_failure.take().expect("it is there"),
+                    Failure::Blocked(_) => "ERR blocking commands are not built yet".into(),
                 };
                 metrics.failed.add(1);
                 self.write_error(start, text.as_bytes());

@@ -2,40 +2,99 @@
 
 use thermocline_protocol::{Arguments, parse_integer};
 
+use crate::command::arguments::is_word;
 use crate::command::{Command, KeyPositions};
+
+/// The positions of a request's keys.
+#[derive(Clone, Debug)]
+pub struct Positions {
+    /// One before all others.
+    lead: Option<usize>,
+    next: usize,
+    step: usize,
+    left: usize,
+}
+
+impl Positions {
+    const NONE: Self = Self { lead: None, next: 0, step: 1, left: 0 };
+
+    fn range(first: usize, end: usize, step: usize) -> Self {
+        Self { lead: None, next: first, step, left: end.saturating_sub(first).div_ceil(step) }
+    }
+
+    fn counted(at: usize, arguments: Arguments<'_>) -> Self {
+        let announced = if at < arguments.len() { parse_integer(arguments.get(at)) } else { None };
+        let keys = announced.and_then(|keys| usize::try_from(keys).ok()).unwrap_or(0);
+        let end = (at + 1).saturating_add(keys);
+        if end <= arguments.len() { Self::range(at + 1, end, 1) } else { Self::NONE }
+    }
+}
+
+impl Iterator for Positions {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        if let Some(lead) = self.lead.take() {
+            return Some(lead);
+        }
+        self.left = self.left.checked_sub(1)?;
+        let position = self.next;
+        self.next += self.step;
+        Some(position)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let count = self.left + usize::from(self.lead.is_some());
+        (count, Some(count))
+    }
+}
+
+impl ExactSizeIterator for Positions {}
 
 /// The positions of the keys of a request, whose arity was checked, in order. None where the arguments do not say how
 /// many there are, or say something impossible: the handler has the error for that.
-pub fn key_positions(
-    command: &Command,
-    arguments: Arguments<'_>,
-) -> impl ExactSizeIterator<Item = usize> + Clone + use<> {
+pub fn key_positions(command: &Command, arguments: Arguments<'_>) -> Positions {
     let count = arguments.len();
-    let (first, end, step) = match command.keys {
-        KeyPositions::None => (0, 0, 1),
+    match command.keys {
+        KeyPositions::None => Positions::NONE,
         KeyPositions::Range { first, last, step } => {
             let end = if last < 0 {
                 (count + 1).saturating_sub(last.unsigned_abs() as usize)
             } else {
                 last as usize + 1
             };
-            (first, end.min(count), step)
+            Positions::range(first, end.min(count), step)
         }
-        KeyPositions::Counted { count: at } => {
-            let announced = if at < count { parse_integer(arguments.get(at)) } else { None };
-            let keys = announced.and_then(|keys| usize::try_from(keys).ok()).unwrap_or(0);
-            let end = (at + 1).saturating_add(keys);
-            if end <= count { (at + 1, end, 1) } else { (0, 0, 1) }
+        KeyPositions::Counted { count } => Positions::counted(count, arguments),
+        KeyPositions::TargetAndCounted { count } => {
+            let counted = Positions::counted(count, arguments);
+            if counted.left == 0 { Positions::NONE } else { Positions { lead: Some(1), ..counted } }
         }
-    };
-    (first..end.max(first)).step_by(step)
+        KeyPositions::HalfBehind { word, from } => {
+            match (from..count).find(|&at| is_word(arguments.get(at), word)) {
+                // An odd number of arguments is an error of the handler's.
+                Some(at) if (count - at - 1).is_multiple_of(2) => {
+                    Positions::range(at + 1, at + 1 + (count - at - 1) / 2, 1)
+                }
+                _ => Positions::NONE,
+            }
+        }
+        KeyPositions::FirstAndBehind { words, from } => {
+            let is_one = |at: &usize| words.iter().any(|word| is_word(arguments.get(*at), word));
+            match (from..count.saturating_sub(1)).rev().find(is_one) {
+                Some(at) => Positions { lead: Some(1), ..Positions::range(at + 1, at + 2, 1) },
+                None => Positions::range(1, 2.min(count), 1),
+            }
+        }
+    }
 }
 
 /// The keys themselves.
 pub fn keys<'a>(
     command: &Command,
     arguments: Arguments<'a>,
-) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone {
+) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone + use<'a> {
     key_positions(command, arguments).map(move |position| arguments.get(position))
 }
 
@@ -73,5 +132,24 @@ mod tests {
         {
             assert_eq!(positions(counted, line), [], "{line}");
         }
+    }
+
+    #[test]
+    fn a_target_comes_before_the_counted_keys() {
+        let keys = KeyPositions::TargetAndCounted { count: 2 };
+        assert_eq!(positions(keys, "zunionstore t 2 a b weights 1 2"), [1, 3, 4]);
+        assert_eq!(positions(keys, "zunionstore t 3 a b"), []);
+    }
+
+    #[test]
+    fn keys_behind_a_word_are_found_wherever_it_stands() {
+        let streams = KeyPositions::HalfBehind { word: "STREAMS", from: 1 };
+        assert_eq!(positions(streams, "xread count 2 streams a b 0 0"), [4, 5]);
+        assert_eq!(positions(streams, "xread count 2 streams a b 0"), []);
+        assert_eq!(positions(streams, "xread count 2"), []);
+        let sort = KeyPositions::FirstAndBehind { words: &["STORE"], from: 2 };
+        assert_eq!(positions(sort, "sort a by x store b limit 0 1"), [1, 5]);
+        assert_eq!(positions(sort, "sort a store b store c"), [1, 5]);
+        assert_eq!(positions(sort, "sort a store"), [1]);
     }
 }

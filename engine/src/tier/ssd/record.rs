@@ -207,7 +207,7 @@ pub fn encode(out: &mut [u8], salt: RecordSalt, head: &RecordHead, key: &[u8], p
     let expiry_flag = if head.expiry.is_some() { FLAG_EXPIRY } else { 0 };
     out[field::FORMAT] = RECORD_FORMAT;
     out[field::KIND] = head.kind as u8;
-    out[field::TYPE_AND_ENCODING] = head.value_type as u8 | encoding_number(head.encoding) << ENCODING_SHIFT;
+    out[field::TYPE_AND_ENCODING] = head.value_type as u8 | head.encoding.number() << ENCODING_SHIFT;
     out[field::FLAGS] = expiry_flag | zstd_flag;
     out[field::KEYSPACE].copy_from_slice(&head.keyspace.to_le_bytes());
     out[field::KEY_LEN].copy_from_slice(&len_u32(key.len()).to_le_bytes());
@@ -274,10 +274,12 @@ pub fn decode(bytes: &[u8], salt: RecordSalt) -> Result<Record<'_>, RecordError>
     let type_and_encoding = head[field::TYPE_AND_ENCODING];
     let (expiry, rest) = record[RECORD_HEAD_BYTES..].split_at(if has_expiry { EXPIRY_BYTES } else { 0 });
     let (key, rest) = rest.split_at(key_bytes as usize);
+    let value_type = ValueType::from_number(type_and_encoding & TYPE_MASK).ok_or(RecordError::Unknown)?;
+    let encoding = Encoding::from_number(value_type, type_and_encoding >> ENCODING_SHIFT);
     let head = RecordHead {
         kind: RecordKind::from_number(head[field::KIND]).ok_or(RecordError::Unknown)?,
-        value_type: ValueType::from_number(type_and_encoding & TYPE_MASK).ok_or(RecordError::Unknown)?,
-        encoding: encoding_from_number(type_and_encoding >> ENCODING_SHIFT).ok_or(RecordError::Unknown)?,
+        value_type,
+        encoding: encoding.ok_or(RecordError::Unknown)?,
         keyspace: u32_at(head, field::KEYSPACE),
         sequence: u64::from_le_bytes(head[field::SEQUENCE].try_into().expect("eight bytes")),
         expiry: expiry.first_chunk().map(|bytes| UnixMillis(u64::from_le_bytes(*bytes))),
@@ -348,24 +350,6 @@ fn len_u32(len: usize) -> u32 {
     u32::try_from(len).expect("bounded by MAX_RECORD_BYTES")
 }
 
-/// The encoding's number on disk. A new encoding needs a line here and below.
-fn encoding_number(encoding: Encoding) -> u8 {
-    match encoding {
-        Encoding::Int => 0,
-        Encoding::EmbStr => 1,
-        Encoding::Raw => 2,
-    }
-}
-
-fn encoding_from_number(number: u8) -> Option<Encoding> {
-    match number {
-        0 => Some(Encoding::Int),
-        1 => Some(Encoding::EmbStr),
-        2 => Some(Encoding::Raw),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -381,15 +365,18 @@ mod tests {
             RecordKind::Deletion,
             RecordKind::Expiry,
         ]);
-        let types = prop::sample::select(vec![ValueType::String, ValueType::Hash, ValueType::Stream]);
-        let encodings = prop::sample::select(vec![Encoding::Int, Encoding::EmbStr, Encoding::Raw]);
+        let types = [ValueType::String, ValueType::Hash, ValueType::Stream].into_iter();
+        let forms = types.flat_map(|value_type| {
+            (0..8).filter_map(move |number| Some((value_type, Encoding::from_number(value_type, number)?)))
+        });
+        let forms = prop::sample::select(forms.collect::<Vec<_>>());
         let stored = prop_oneof![
             Just(Stored::Plain),
             (0..=MAX_DECODED_BYTES).prop_map(|decoded_bytes| Stored::Zstd { decoded_bytes })
         ];
         let expiries = prop::option::of(any::<u64>().prop_map(UnixMillis));
-        (kinds, types, encodings, any::<u32>(), any::<u64>(), expiries, stored).prop_map(
-            |(kind, value_type, encoding, keyspace, sequence, expiry, stored)| RecordHead {
+        (kinds, forms, any::<u32>(), any::<u64>(), expiries, stored).prop_map(
+            |(kind, (value_type, encoding), keyspace, sequence, expiry, stored)| RecordHead {
                 kind,
                 value_type,
                 encoding,

@@ -82,7 +82,8 @@ pub(super) fn reply_info(reply: &mut ReplyEncoder<'_>, table: &CommandTable, ent
     flags.iter().for_each(|flag| reply.simple(flag));
     let (first, last, step) = match command.keys {
         KeyPositions::Range { first, last, step } => (first as i64, i64::from(last), step as i64),
-        KeyPositions::None | KeyPositions::Counted { .. } => (0, 0, 0),
+        KeyPositions::TargetAndCounted { .. } | KeyPositions::FirstAndBehind { .. } => (1, 1, 1),
+        KeyPositions::None | KeyPositions::Counted { .. } | KeyPositions::HalfBehind { .. } => (0, 0, 0),
     };
     [first, last, step].into_iter().for_each(|number| reply.integer(number));
     let categories = categories(command);
@@ -118,21 +119,48 @@ fn reply_key_specifications(reply: &mut ReplyEncoder<'_>, command: &Command) {
                     _ => i64::from(last) - first as i64,
                 };
                 let fields = [("lastkey", last), ("keystep", step as i64), ("limit", 0)];
-                reply_key_specification(reply, *key_use, first, "range", fields);
+                reply_key_specification(reply, *key_use, Begin::Index(first), "range", fields);
             }
         }
         KeyPositions::Counted { count } => {
             reply.set(1);
-            let fields = [("keynumidx", 0), ("firstkey", 1), ("keystep", 1)];
-            reply_key_specification(reply, uses[0], count, "keynum", fields);
+            reply_key_specification(reply, uses[0], Begin::Index(count), "keynum", COUNTED);
+        }
+        KeyPositions::TargetAndCounted { count } => {
+            reply.set(2);
+            reply_key_specification(reply, uses[0], Begin::Index(1), "range", ONE);
+            reply_key_specification(reply, uses[1], Begin::Index(count), "keynum", COUNTED);
+        }
+        KeyPositions::HalfBehind { word, from } => {
+            reply.set(1);
+            let half = [("lastkey", -1), ("keystep", 1), ("limit", 2)];
+            reply_key_specification(reply, uses[0], Begin::Word(word, from), "range", half);
+        }
+        KeyPositions::FirstAndBehind { words, from } => {
+            reply.set(1 + words.len());
+            reply_key_specification(reply, uses[0], Begin::Index(1), "range", ONE);
+            for word in words {
+                reply_key_specification(reply, uses[1], Begin::Word(word, from), "range", ONE);
+            }
         }
     }
+}
+
+const ONE: [(&str, i64); 3] = [("lastkey", 0), ("keystep", 1), ("limit", 0)];
+const COUNTED: [(&str, i64); 3] = [("keynumidx", 0), ("firstkey", 1), ("keystep", 1)];
+
+/// Where the search for keys begins.
+enum Begin {
+    /// At this argument.
+    Index(usize),
+    /// Behind this word, searched from this argument on.
+    Word(&'static str, usize),
 }
 
 fn reply_key_specification(
     reply: &mut ReplyEncoder<'_>,
     key_use: KeyUse,
-    begin: usize,
+    begin: Begin,
     kind: &str,
     fields: [(&str, i64); 3],
 ) {
@@ -147,11 +175,24 @@ fn reply_key_specification(
     reply.bulk(b"begin_search");
     reply.map(2);
     reply.bulk(b"type");
-    reply.bulk(b"index");
-    reply.bulk(b"spec");
-    reply.map(1);
-    reply.bulk(b"index");
-    reply.integer(begin as i64);
+    match begin {
+        Begin::Index(index) => {
+            reply.bulk(b"index");
+            reply.bulk(b"spec");
+            reply.map(1);
+            reply.bulk(b"index");
+            reply.integer(index as i64);
+        }
+        Begin::Word(word, from) => {
+            reply.bulk(b"keyword");
+            reply.bulk(b"spec");
+            reply.map(2);
+            reply.bulk(b"keyword");
+            reply.bulk(word.as_bytes());
+            reply.bulk(b"startfrom");
+            reply.integer(from as i64);
+        }
+    }
     reply.bulk(b"find_keys");
     reply.map(2);
     reply.bulk(b"type");

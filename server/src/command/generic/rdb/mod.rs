@@ -4,22 +4,24 @@
 //! type 1 | value | RDB version 2 | CRC-64 of all before 8          numbers of the footer in little-endian order
 //! ```
 //!
-//! Strings are type 0. A string is its length and its bytes, an integer of 8, 16 or 32 bits, or an LZF stream:
+//! - [`string`]: strings and lengths, which everything else is made of.
+//! - [`list`], [`set`], [`sorted_set`], [`hash`], [`stream`]: what the types are made of.
 //!
-//! ```text
-//! 00llllll | bytes                   01llllll llllllll | bytes       lengths in big-endian order
-//! 10000000 l(4 bytes) | bytes        10000001 l(8 bytes) | bytes
-//! 11000000 i(1 byte)    11000001 i(2 bytes)    11000010 i(4 bytes)   integers in little-endian order
-//! 11000011 | stream's length | text's length | stream
-//! ```
-//!
-//! **Invariant:** [`dump`] writes what redis-server 7.0 writes for the same string, byte for byte.
+//! **Invariant:** [`dump`] writes what redis-server 7.0 writes for the same string, byte for byte, and for other types
+//! what it reads.
+
+mod hash;
+mod list;
+mod set;
+mod sorted_set;
+mod stream;
+mod string;
 
 use crc::{CRC_64_REDIS, Crc, Table};
-use thermocline_engine::value::{IntegerDigits, StringValue, Value};
-use thermocline_protocol::parse_integer;
+use thermocline_engine::value::{IntegerDigits, Value};
 
-use super::lzf::{Compressor, decompress};
+use super::lzf::Compressor;
+use string::{Reader, read_string, write_string};
 
 /// The version that is written: strings have not changed since, and servers from Redis 7.0 on read it.
 const WRITTEN_VERSION: u16 = 10;
@@ -28,24 +30,6 @@ const NEWEST_VERSION: u16 = 11;
 const FOOTER_BYTES: usize = 10;
 
 const TYPE_STRING: u8 = 0;
-
-const LENGTH_14_BITS: u8 = 0x40;
-const LENGTH_32_BITS: u8 = 0x80;
-const LENGTH_64_BITS: u8 = 0x81;
-const INTEGER_8_BITS: u8 = 0xc0;
-const INTEGER_16_BITS: u8 = 0xc1;
-const INTEGER_32_BITS: u8 = 0xc2;
-const COMPRESSED: u8 = 0xc3;
-/// The two bits that tell whether a length follows, and of which kind.
-const KIND_MASK: u8 = 0xc0;
-
-/// Longer strings are compressed, if that saves at least [`COMPRESSION_SAVES_BYTES`].
-const COMPRESSED_ABOVE_BYTES: usize = 20;
-const COMPRESSION_SAVES_BYTES: usize = 4;
-/// Strings up to this length may be written as 32-bit integers.
-const INTEGER_TEXT_BYTES: usize = 11;
-/// The longest string that a payload may hold: the longest that any command makes.
-const MAX_STRING_BYTES: usize = 512 << 20;
 
 static CHECKSUM: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
 
@@ -60,9 +44,18 @@ pub enum PayloadError {
 
 /// The payload of a value.
 pub fn dump(value: &Value, compressor: &mut Compressor) -> Vec<u8> {
-    let Value::String(string) = value;
-    let mut payload = vec![TYPE_STRING];
-    write_string(&mut payload, string.bytes(&mut IntegerDigits::new()), compressor);
+    let mut payload = Vec::new();
+    match value {
+        Value::String(string) => {
+            payload.push(TYPE_STRING);
+            write_string(&mut payload, string.bytes(&mut IntegerDigits::new()), compressor);
+        }
+        Value::List(list) => list::write(list, &mut payload, compressor),
+        Value::Set(set) => set::write(set, &mut payload, compressor),
+        Value::SortedSet(sorted_set) => sorted_set::write(sorted_set, &mut payload, compressor),
+        Value::Hash(hash) => hash::write(hash, &mut payload, compressor),
+        Value::Stream(stream) => stream::write(stream, &mut payload, compressor),
+    }
     payload.extend(WRITTEN_VERSION.to_le_bytes());
     payload.extend(CHECKSUM.checksum(&payload).to_le_bytes());
     payload
@@ -80,123 +73,24 @@ pub fn restore(payload: &[u8]) -> Result<Value, PayloadError> {
     if version > NEWEST_VERSION || CHECKSUM.checksum(checked).to_le_bytes() != checksum {
         return Err(PayloadError::VersionOrChecksum);
     }
-    match body {
-        [TYPE_STRING, string @ ..] => read_string(string).ok_or(PayloadError::BadFormat).map(Value::from),
-        _ => Err(PayloadError::BadFormat),
-    }
-}
-
-fn write_string(out: &mut Vec<u8>, bytes: &[u8], compressor: &mut Compressor) {
-    if bytes.len() <= INTEGER_TEXT_BYTES
-        && let Some(integer) = parse_integer(bytes).and_then(|integer| i32::try_from(integer).ok())
-    {
-        return write_integer(out, integer);
-    }
-    if bytes.len() > COMPRESSED_ABOVE_BYTES
-        && let Some(stream) = compressor.compress(bytes, bytes.len() - COMPRESSION_SAVES_BYTES)
-    {
-        out.push(COMPRESSED);
-        write_length(out, stream.len());
-        write_length(out, bytes.len());
-        out.extend(stream);
-        return;
-    }
-    write_length(out, bytes.len());
-    out.extend_from_slice(bytes);
-}
-
-fn write_integer(out: &mut Vec<u8>, integer: i32) {
-    if let Ok(integer) = i8::try_from(integer) {
-        out.extend([INTEGER_8_BITS, integer as u8]);
-    } else if let Ok(integer) = i16::try_from(integer) {
-        out.push(INTEGER_16_BITS);
-        out.extend(integer.to_le_bytes());
-    } else {
-        out.push(INTEGER_32_BITS);
-        out.extend(integer.to_le_bytes());
-    }
-}
-
-fn write_length(out: &mut Vec<u8>, length: usize) {
-    match length {
-        0..0x40 => out.push(length as u8),
-        0x40..0x4000 => out.extend([LENGTH_14_BITS | (length >> 8) as u8, length as u8]),
-        0x4000..=0xffff_ffff => {
-            out.push(LENGTH_32_BITS);
-            out.extend((length as u32).to_be_bytes());
-        }
-        _ => {
-            out.push(LENGTH_64_BITS);
-            out.extend((length as u64).to_be_bytes());
-        }
-    }
-}
-
-/// The string at the start of `body`. What follows it is ignored, as Redis does.
-fn read_string(body: &[u8]) -> Option<StringValue> {
-    let mut rest = Reader(body);
-    let integer = match *body.first()? {
-        INTEGER_8_BITS => i64::from(i8::from_le_bytes(rest.skip_one()?.array()?)),
-        INTEGER_16_BITS => i64::from(i16::from_le_bytes(rest.skip_one()?.array()?)),
-        INTEGER_32_BITS => i64::from(i32::from_le_bytes(rest.skip_one()?.array()?)),
-        COMPRESSED => {
-            let stream_bytes = rest.skip_one()?.length()?;
-            let length = rest.length()?;
-            let stream = rest.take(stream_bytes)?;
-            if length > MAX_STRING_BYTES {
-                return None;
-            }
-            return decompress(stream, length).map(|text| StringValue::encoded(&text));
-        }
-        control if control & KIND_MASK == KIND_MASK => return None,
-        _ => {
-            let length = rest.length()?;
-            return rest.take(length).map(StringValue::encoded);
-        }
+    let (&type_number, body) = body.split_first().ok_or(PayloadError::BadFormat)?;
+    let mut body = Reader(body);
+    let value = match type_number {
+        TYPE_STRING => read_string(&mut body).map(Value::from),
+        1 | 10 | 14 | 18 => list::read(type_number, &mut body).map(Value::from),
+        2 | 11 | 20 => set::read(type_number, &mut body).map(Value::from),
+        3 | 5 | 12 | 17 => sorted_set::read(type_number, &mut body).map(Value::from),
+        4 | 9 | 13 | 16 => hash::read(type_number, &mut body).map(Value::from),
+        15 | 19 | 21 => stream::read(type_number, &mut body).map(Value::from),
+        _ => None,
     };
-    Some(StringValue::integer(integer))
-}
-
-/// What is left to read.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.take(N)?.try_into().ok()
-    }
-
-    fn skip_one(&mut self) -> Option<&mut Self> {
-        self.take(1)?;
-        Some(self)
-    }
-
-    fn length(&mut self) -> Option<usize> {
-        let [control] = self.array()?;
-        let low_bits = u16::from(control & !KIND_MASK);
-        let length = match control {
-            LENGTH_32_BITS => u64::from(u32::from_be_bytes(self.array()?)),
-            LENGTH_64_BITS => u64::from_be_bytes(self.array()?),
-            _ if control & KIND_MASK == LENGTH_14_BITS => {
-                let [low] = self.array()?;
-                u64::from(low_bits << 8 | u16::from(low))
-            }
-            // Redis, too, reads six bits where it expects a plain length and finds an encoding.
-            _ if control & KIND_MASK != LENGTH_32_BITS => u64::from(low_bits),
-            _ => return None,
-        };
-        usize::try_from(length).ok()
-    }
+    value.ok_or(PayloadError::BadFormat)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use thermocline_engine::value::StringValue;
 
     fn string(bytes: &[u8]) -> Value {
         StringValue::encoded(bytes).into()

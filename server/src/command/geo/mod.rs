@@ -1,0 +1,6 @@
+//! Geographic commands, on sorted sets.
+
+use super::Command;
+
+/// The commands of this group.
+pub const COMMANDS: &[Command] = &[];

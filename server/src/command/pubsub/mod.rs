@@ -1,0 +1,6 @@
+//! Publishing and subscribing.
+
+use super::Command;
+
+/// The commands of this group.
+pub const COMMANDS: &[Command] = &[];

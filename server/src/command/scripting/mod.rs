@@ -1,0 +1,6 @@
+//! Lua scripts and functions.
+
+use super::Command;
+
+/// The commands of this group.
+pub const COMMANDS: &[Command] = &[];

@@ -1,0 +1,6 @@
+//! Set commands.
+
+use super::Command;
+
+/// The commands of this group.
+pub const COMMANDS: &[Command] = &[];

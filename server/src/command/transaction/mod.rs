@@ -1,0 +1,6 @@
+//! Transactions.
+
+use super::Command;
+
+/// The commands of this group.
+pub const COMMANDS: &[Command] = &[];
