@@ -1,5 +1,7 @@
 //! Sorted sets.
 
+mod order;
+
 use super::Encoding;
 
 /// A sorted set value. Nobody can make one yet.
