@@ -34,6 +34,7 @@ use crate::tier::requests::{Outcome, Request, request};
 use crate::tier::ssd::segment::{Layout, RESERVED_FOR_GC};
 use crate::tier::ssd::segment_header::SEGMENT_HEADER_BYTES;
 use crate::time::UnixMillis;
+use crate::value::seed_member_hash;
 
 /// How often [`Engine::random_key`] draws a place in the hash space before it looks at every key.
 const RANDOM_KEY_DRAWS: u32 = 100;
@@ -303,6 +304,7 @@ impl Engine {
         }
         let shards =
             (0..config.shard_count).map(|_| CachePadded::new(Mutex::new(Shard::new(config.database_count))));
+        seed_member_hash(components.seed);
         let parker = Parker::new();
         let engine = Self {
             access_policy: AtomicU64::new(config.settings.access_policy().bits()),
