@@ -24,7 +24,7 @@ pub use list::ListValue;
 #[allow(unused_imports)]
 pub(crate) use member_hash::{member_hash, seed_member_hash};
 pub use set::SetValue;
-pub use sorted_set::SortedSetValue;
+pub use sorted_set::{LexBound, LexRange, Members, ScoreRange, SortedSetLimits, SortedSetValue};
 pub use stream::StreamValue;
 pub use string::{IntegerDigits, StringValue};
 

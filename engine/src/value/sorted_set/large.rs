@@ -11,8 +11,8 @@ use std::ops::Range;
 
 use super::order::{Entries, Entry, Order};
 use super::slots::{Scored, Slots};
-use crate::value::Element;
-use crate::value::member_table::{MemberTable, member_hash};
+use crate::value::member_table::MemberTable;
+use crate::value::{Element, allocation_bytes, member_hash};
 
 /// What the payload says of each member besides its bytes: the score, and the member's length.
 const MEMBER_HEAD_BYTES: usize = 12;
@@ -36,7 +36,7 @@ impl Large {
 
     /// Heap memory in bytes, that of this structure included.
     pub(super) fn heap_bytes(&self) -> usize {
-        crate::value::allocation_bytes(size_of::<Self>())
+        allocation_bytes(size_of::<Self>())
             + self.slots.heap_bytes()
             + self.table.heap_bytes()
             + self.order.heap_bytes()
@@ -93,8 +93,7 @@ impl Large {
         let Entry { slot, .. } = self.order.remove(rank);
         let last = u32::try_from(self.len() - 1).expect("slots are numbered with 32 bits");
         let hash = member_hash(&self.slots.get(slot).member);
-        let slots = &self.slots;
-        self.table.remove(hash, |&other| other == slot, |&slot| member_hash(&slots.get(slot).member));
+        self.table.remove(hash, |&other| other == slot);
         if slot != last {
             // The last member is about to move to this slot.
             let Scored { score, member } = self.slots.get(last);
@@ -129,15 +128,10 @@ impl Large {
     /// See [`MemberTable::scan`].
     pub(super) fn scan(&self, cursor: u64, count: usize, mut each: impl FnMut(Element<'_>, f64)) -> u64 {
         let slots = &self.slots;
-        self.table.scan(
-            cursor,
-            count,
-            |&slot| {
-                let (member, score) = scored(slots.get(slot));
-                each(member, score);
-            },
-            |&slot| member_hash(&slots.get(slot).member),
-        )
+        self.table.scan(cursor, count, |&slot| {
+            let (member, score) = scored(slots.get(slot));
+            each(member, score);
+        })
     }
 
     pub(super) fn payload_bytes(&self) -> usize {
@@ -223,7 +217,6 @@ impl DoubleEndedIterator for LargeRange<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::allocation_bytes;
 
     impl Large {
         /// Checks that table, tree and slots agree, and the accounts of memory.

@@ -207,7 +207,9 @@ impl SortedSetValue {
     /// If there are not as many.
     pub fn any(&self, index: usize) -> (Element<'_>, f64) {
         match &self.0 {
-            Form::Small(bytes) => Small::new(bytes).iter_from(index).next().expect("an index below the length"),
+            Form::Small(bytes) => {
+                Small::new(bytes).iter_from(index).next().expect("an index below the length")
+            }
             Form::Large(large) => large.any(index),
         }
     }

@@ -119,15 +119,6 @@ impl Order {
         }
     }
 
-    /// The entry at a place.
-    ///
-    /// # Panics
-    /// If there are not as many.
-    pub(super) fn get(&self, rank: usize) -> Entry {
-        let (leaf, at) = self.leaf_of(rank);
-        leaf.get(at)
-    }
-
     /// Puts an entry at a place; those from there on move back.
     ///
     /// # Panics
@@ -542,8 +533,6 @@ impl DoubleEndedIterator for Entries<'_> {
     }
 }
 
-impl ExactSizeIterator for Entries<'_> {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -612,7 +601,8 @@ mod tests {
             assert_eq!(scores(&order), expected);
             assert!(order.range(0..order.len()).rev().map(|entry| entry.slot).eq((0..COUNT).rev()));
             for rank in [0, 1, 62, 63, 64, 5000, 10_006] {
-                assert_eq!(order.get(rank).slot, rank as u32);
+                let (leaf, at) = order.leaf_of(rank);
+                assert_eq!(leaf.get(at).slot, rank as u32);
             }
         }
     }
