@@ -34,6 +34,7 @@ use crate::tier::requests::{Outcome, Request, request};
 use crate::tier::ssd::segment::{Layout, RESERVED_FOR_GC};
 use crate::tier::ssd::segment_header::SEGMENT_HEADER_BYTES;
 use crate::time::UnixMillis;
+use crate::value::seed_member_hash;
 
 /// How long somebody who holds shards waits for a further one before it lets go of all.
 const HOLD_AND_WAIT: Duration = Duration::from_millis(2);
@@ -326,6 +327,7 @@ impl Engine {
         }
         let shards =
             (0..config.shard_count).map(|_| CachePadded::new(Mutex::new(Shard::new(config.database_count))));
+        seed_member_hash(components.seed);
         let parker = Parker::new();
         let engine = Self {
             access_policy: AtomicU64::new(config.settings.access_policy().bits()),
