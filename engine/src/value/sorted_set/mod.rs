@@ -5,7 +5,7 @@
 //! * `range`: ranges of scores and of members.
 //!
 //! Members are in order of their scores, and of their bytes where scores are equal. A member's *rank* is its place in that order,
-//! from 0. No score is NaN.
+//! from 0. No score is NaN. As in Redis, large sorted sets tell -0 from 0 when they show it, and small ones do not.
 //!
 //! The payload of a record is what a small sorted set is in DRAM, or for a large one, in order, each score (8 bytes), the
 //! member's length (4 bytes), and the member, all numbers little-endian.

@@ -1,0 +1,1 @@
+//! Every sorted set command in process: replies, errors, the order of checks.
