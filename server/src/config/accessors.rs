@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use thermocline_engine::value::SortedSetLimits;
 use thermocline_engine::{EvictionPolicy, Settings};
 
 use super::table::position_of;
@@ -219,6 +220,20 @@ impl Config {
     pub fn eviction_policy(&self) -> EvictionPolicy {
         let name = self.show(const { position_of("maxmemory-policy") });
         EvictionPolicy::from_name(&name).expect("every choice is a policy")
+    }
+
+    /// `zset-max-listpack-entries` and `zset-max-listpack-value`.
+    #[inline]
+    pub fn sorted_set_limits(&self) -> SortedSetLimits {
+        SortedSetLimits {
+            members: number!(self, "zset-max-listpack-entries") as usize,
+            member_bytes: number!(self, "zset-max-listpack-value") as usize,
+        }
+    }
+
+    /// `hll-sparse-max-bytes`.
+    pub fn hll_sparse_max_bytes(&self) -> usize {
+        number!(self, "hll-sparse-max-bytes") as usize
     }
 
     /// What the engine is to be told with `set_settings`.

@@ -1,7 +1,7 @@
 //! ZADD and ZINCRBY.
 
 use thermocline_engine::SetExpiry;
-use thermocline_engine::value::SortedSetValue;
+use thermocline_engine::value::{SortedSetLimits, SortedSetValue};
 use thermocline_protocol::Arguments;
 
 use super::{SET_IN_PLACE, sorted_set};
@@ -189,7 +189,7 @@ fn insert(
     options: Options,
     score: f64,
     member: &[u8],
-    limits: &thermocline_engine::value::SortedSetLimits,
+    limits: &SortedSetLimits,
     outcome: &mut Outcome,
 ) -> Result<(), Failure> {
     let is_plain = !(options.only_new

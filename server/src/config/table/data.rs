@@ -61,7 +61,8 @@ pub(super) const ROWS: &[OptionRow] = &[
     OptionRow::size("zset-max-listpack-value", 64, 0)
         .alias("zset-max-ziplist-value")
         .doc("Up to which length of its members, in bytes, a sorted set is kept in its compact form."),
-    OptionRow::size("hll-sparse-max-bytes", 3000, 0).kept().doc("Redis' encoding of HyperLogLogs."),
+    OptionRow::size("hll-sparse-max-bytes", 3000, 0)
+        .doc("Up to how many bytes, 16 of them its head, a HyperLogLog is kept in its sparse form."),
     OptionRow::size("stream-node-max-bytes", 4096, 0).kept().doc("Redis' encoding of streams."),
     OptionRow::integer("stream-node-max-entries", 100, 0, i64::MAX).kept().doc("Redis' encoding of streams."),
     OptionRow::text("notify-keyspace-events", "")
