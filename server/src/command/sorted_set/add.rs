@@ -176,7 +176,8 @@ fn change<'a>(
     if changing.clone().next().is_some() {
         let changed = context.keys.modify(key, |value| {
             let set = value.as_sorted_set_mut().expect("it was one just now");
-            changing.try_for_each(|(score, member)| insert(set, options, score, member, &limits, &mut outcome))
+            changing
+                .try_for_each(|(score, member)| insert(set, options, score, member, &limits, &mut outcome))
         })?;
         changed.expect("the key was there just now")?;
     }

@@ -5,10 +5,8 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use thermocline_engine::value::{
-    Element, IntegerDigits, SetValue, SortedSetValue, Value, ValueType,
-};
 use thermocline_engine::Cold;
+use thermocline_engine::value::{Element, IntegerDigits, SetValue, SortedSetValue, Value, ValueType};
 use thermocline_protocol::Arguments;
 
 use super::limits::at_least;
@@ -23,6 +21,12 @@ const SET_SCORE: f64 = 1.0;
 
 /// Members with their scores.
 type Scores = HashMap<Box<[u8]>, f64, ahash::RandomState>;
+
+/// A map whose order and collisions nobody can foresee.
+fn no_scores() -> Scores {
+    let [a, b, c, d] = rand::random();
+    Scores::with_hasher(ahash::RandomState::with_seeds(a, b, c, d))
+}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Operation {
@@ -91,7 +95,9 @@ impl<'a> Request<'a> {
     ) -> Result<Self, Failure> {
         let key_count = integer(arguments.get(0))?;
         if key_count < 1 {
-            return Err(Failure::error(format!("ERR at least 1 input key is needed for '{command}' command")));
+            return Err(Failure::error(format!(
+                "ERR at least 1 input key is needed for '{command}' command"
+            )));
         }
         let key_count = usize::try_from(key_count).unwrap_or(usize::MAX);
         if key_count > arguments.len() - 1 {
@@ -108,8 +114,7 @@ impl<'a> Request<'a> {
             };
             inputs.push(Input { key, weight: 1.0, length });
         }
-        let mut request =
-            Self { operation, inputs, aggregate: Aggregate::Sum, with_scores: false, limit: 0 };
+        let mut request = Self { operation, inputs, aggregate: Aggregate::Sum, with_scores: false, limit: 0 };
         request.parse_options(target, arguments.skip(key_count + 1))?;
         Ok(request)
     }
@@ -162,13 +167,15 @@ impl<'a> Request<'a> {
     }
 
     fn union(&self, context: &mut KeyContext<'_>) -> Result<Vec<(Box<[u8]>, f64)>, Failure> {
-        let mut scores = Scores::default();
+        let mut scores = no_scores();
         for input in &self.inputs {
             let Some(members) = members(context, input)? else { continue };
             members.each(|member, score| {
                 let score = number_or_zero(input.weight * score);
                 match scores.entry(member.into()) {
-                    Entry::Vacant(entry) => drop(entry.insert(score)),
+                    Entry::Vacant(entry) => {
+                        entry.insert(score);
+                    }
                     Entry::Occupied(mut entry) => {
                         let sum = self.aggregate.of(*entry.get(), score);
                         entry.insert(sum);
@@ -202,14 +209,18 @@ impl<'a> Request<'a> {
 
     fn difference(&self, context: &mut KeyContext<'_>) -> Result<Vec<(Box<[u8]>, f64)>, Failure> {
         let (first, others) = self.inputs.split_first().expect("there is a key at least");
-        let mut scores = Scores::default();
+        let mut scores = no_scores();
         if let Some(members) = members(context, first)? {
-            members.each(|member, score| drop(scores.insert(member.into(), score)));
+            members.each(|member, score| {
+                scores.insert(member.into(), score);
+            });
         }
         for input in others {
             let Some(members) = members(context, input)? else { continue };
             if input.length as usize <= scores.len() {
-                members.each(|member, _| drop(scores.remove(member)));
+                members.each(|member, _| {
+                    scores.remove(member);
+                });
             } else {
                 scores.retain(|member, _| members.score(member).is_none());
             }
@@ -234,10 +245,7 @@ enum Members<'a> {
     SortedSet(&'a SortedSetValue),
 }
 
-fn members<'a>(
-    context: &'a mut KeyContext<'_>,
-    input: &Input<'_>,
-) -> Result<Option<Members<'a>>, Failure> {
+fn members<'a>(context: &'a mut KeyContext<'_>, input: &Input<'_>) -> Result<Option<Members<'a>>, Failure> {
     Ok(match context.keys.get_to_change(input.key)? {
         Some(Value::Set(set)) => Some(Members::Set(set)),
         Some(Value::SortedSet(set)) => Some(Members::SortedSet(set)),

@@ -454,4 +454,5 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(N)+O(M log(M)) with N being the sum of the sizes of the input sorted sets, and M being the number of elements in the resulting sorted set.",
         handler: Handler::Keys(combine::zunionstore),
         ..SORTED_SET
-    },];
+    },
+];
