@@ -6,8 +6,6 @@ mod counted_pack;
 #[allow(dead_code)]
 mod element;
 mod hash;
-mod hash_table;
-mod intset;
 mod list;
 mod member;
 mod member_hash;
@@ -16,7 +14,6 @@ mod member_table;
 #[allow(dead_code)]
 mod pack;
 mod set;
-mod set_table;
 mod sorted_set;
 mod stream;
 mod string;
@@ -25,9 +22,9 @@ pub use codec::{CodecError, decode, encode};
 pub use element::Element;
 pub use hash::{HashValue, PackLimits};
 pub use list::ListValue;
-pub(crate) use member_hash::seed_member_hash;
+pub(crate) use member_hash::{member_hash, seed_member_hash};
 pub use set::{SetLimits, SetValue};
-pub use sorted_set::SortedSetValue;
+pub use sorted_set::{LexBound, LexRange, Members, ScoreRange, SortedSetLimits, SortedSetValue};
 pub use stream::StreamValue;
 pub use string::{IntegerDigits, StringValue};
 

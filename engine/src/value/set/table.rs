@@ -1,9 +1,9 @@
 //! Large sets: members found by their hashes.
 
-use super::element::{Element, Encoded};
-use super::member::{Member, element_hash};
-use super::member_table::MemberTable;
-use super::pack::Pack;
+use crate::value::element::{Element, Encoded};
+use crate::value::member::{Member, element_hash};
+use crate::value::member_table::MemberTable;
+use crate::value::pack::Pack;
 
 /// The members of a large set.
 #[derive(Clone, Debug)]

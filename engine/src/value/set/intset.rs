@@ -6,7 +6,7 @@
 //!
 //! The width is the length divided by the count; it does not shrink, since no client sees it.
 
-use super::counted_pack::CountedPack;
+use crate::value::counted_pack::CountedPack;
 
 /// Reads a [`CountedPack`] whose body are integers.
 #[derive(Clone, Copy)]

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::element::{Element, Encoded};
-use super::member::{Member, element_hash};
-use super::member_table::MemberTable;
-use super::pack::Pack;
 use crate::time::UnixMillis;
+use crate::value::element::{Element, Encoded};
+use crate::value::member::{Member, element_hash};
+use crate::value::member_table::MemberTable;
+use crate::value::pack::Pack;
 
 /// What an expiring field takes in the order of expiries, about: nodes of a B-tree are mostly two thirds full.
 const EXPIRY_BYTES: usize = 26;
@@ -189,7 +189,7 @@ impl HashTable {
         for member in self.fields.iter() {
             out.extend_from_slice(member.elements(2));
             if self.has_expiries() {
-                super::pack::PackEditor::<false>(out).push(&encoded_expiry(field(member).expiry));
+                encoded_expiry(field(member).expiry).append::<false>(out);
             }
         }
     }
