@@ -1,7 +1,7 @@
 //! ZADD and ZINCRBY.
 
 use thermocline_engine::SetExpiry;
-use thermocline_engine::value::{SortedSetLimits, SortedSetValue};
+use thermocline_engine::value::{PackLimits, SortedSetValue};
 use thermocline_protocol::Arguments;
 
 use super::{SET_IN_PLACE, sorted_set};
@@ -155,7 +155,7 @@ fn change<'a>(
         }
         let mut set = SortedSetValue::new();
         for (score, member) in pairs {
-            insert(&mut set, options, score, member, &limits, &mut outcome)?;
+            insert(&mut set, options, score, member, limits, &mut outcome)?;
         }
         context.keys.set(key, set.into(), SetExpiry::Clear);
         return Ok(outcome);
@@ -176,8 +176,7 @@ fn change<'a>(
     if changing.clone().next().is_some() {
         let changed = context.keys.modify(key, |value| {
             let set = value.as_sorted_set_mut().expect("it was one just now");
-            changing
-                .try_for_each(|(score, member)| insert(set, options, score, member, &limits, &mut outcome))
+            changing.try_for_each(|(score, member)| insert(set, options, score, member, limits, &mut outcome))
         })?;
         changed.expect("the key was there just now")?;
     }
@@ -190,7 +189,7 @@ fn insert(
     options: Options,
     score: f64,
     member: &[u8],
-    limits: &SortedSetLimits,
+    limits: PackLimits,
     outcome: &mut Outcome,
 ) -> Result<(), Failure> {
     let is_plain = !(options.only_new

@@ -22,6 +22,9 @@ const SET_SCORE: f64 = 1.0;
 /// Members with their scores.
 type Scores = HashMap<Box<[u8]>, f64, ahash::RandomState>;
 
+/// The same in a row, in order or not.
+type Scored = Vec<(Box<[u8]>, f64)>;
+
 /// A map whose order and collisions nobody can foresee.
 fn no_scores() -> Scores {
     let [a, b, c, d] = rand::random();
@@ -153,7 +156,7 @@ impl<'a> Request<'a> {
     }
 
     /// The members of the result, in no order.
-    fn run(mut self, context: &mut KeyContext<'_>) -> Result<Vec<(Box<[u8]>, f64)>, Failure> {
+    fn run(mut self, context: &mut KeyContext<'_>) -> Result<Scored, Failure> {
         read_all(context, &self.inputs)?;
         if self.operation != Operation::Difference {
             // As in Redis; sums of floating-point numbers depend on the order.
@@ -166,7 +169,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    fn union(&self, context: &mut KeyContext<'_>) -> Result<Vec<(Box<[u8]>, f64)>, Failure> {
+    fn union(&self, context: &mut KeyContext<'_>) -> Result<Scored, Failure> {
         let mut scores = no_scores();
         for input in &self.inputs {
             let Some(members) = members(context, input)? else { continue };
@@ -186,7 +189,7 @@ impl<'a> Request<'a> {
         Ok(scores.into_iter().collect())
     }
 
-    fn intersection(&self, context: &mut KeyContext<'_>) -> Result<Vec<(Box<[u8]>, f64)>, Failure> {
+    fn intersection(&self, context: &mut KeyContext<'_>) -> Result<Scored, Failure> {
         let (first, others) = self.inputs.split_first().expect("there is a key at least");
         let mut result = Vec::new();
         if let Some(members) = members(context, first)? {
@@ -207,7 +210,7 @@ impl<'a> Request<'a> {
         Ok(result)
     }
 
-    fn difference(&self, context: &mut KeyContext<'_>) -> Result<Vec<(Box<[u8]>, f64)>, Failure> {
+    fn difference(&self, context: &mut KeyContext<'_>) -> Result<Scored, Failure> {
         let (first, others) = self.inputs.split_first().expect("there is a key at least");
         let mut scores = no_scores();
         if let Some(members) = members(context, first)? {
@@ -272,7 +275,7 @@ impl Members<'_> {
     }
 }
 
-fn in_order(mut members: Vec<(Box<[u8]>, f64)>) -> Vec<(Box<[u8]>, f64)> {
+fn in_order(mut members: Scored) -> Scored {
     members.sort_unstable_by(|(member, score), (other, other_score)| {
         score.partial_cmp(other_score).expect("no score is NaN").then_with(|| member.cmp(other))
     });
@@ -305,7 +308,7 @@ fn store_result(
     let limits = context.server.config.sorted_set_limits();
     let mut result = SortedSetValue::new();
     for (member, score) in in_order(request.run(context)?) {
-        result.insert(&member, score, &limits);
+        result.insert(&member, score, limits);
     }
     store(context, arguments.get(1), result, command);
     Ok(())

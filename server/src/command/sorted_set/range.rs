@@ -172,7 +172,7 @@ pub(super) fn zrangestore(context: &mut KeyContext<'_>, arguments: Arguments<'_>
         let set = sorted_set(value)?;
         let mut digits = IntegerDigits::new();
         for (member, score) in set.range(request.ranks(set), false) {
-            result.insert(member.bytes(&mut digits), score, &limits);
+            result.insert(member.bytes(&mut digits), score, limits);
         }
     }
     store(context, target, result, "zrangestore");
