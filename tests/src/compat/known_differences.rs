@@ -31,6 +31,21 @@ const KNOWN_DIFFERENCES: &[KnownDifference] = &[
                 && subject.is_error()
         },
     },
+    KnownDifference {
+        reason: "7.2: ZRANK and ZREVRANK take WITHSCORE (redis#11235)",
+        applies: |request, reference, _| {
+            matches!(request.name().as_str(), "ZRANK" | "ZREVRANK")
+                && request.0.len() == 4
+                && reference.as_bytes().is_some_and(|text| text.starts_with(b"ERR wrong number of arguments"))
+        },
+    },
+    KnownDifference {
+        reason: "7.2: a timeout that is too long is called that, not negative (redis#10651)",
+        applies: |_, reference, subject| {
+            reference.as_bytes() == Some(b"ERR timeout is negative")
+                && subject.as_bytes() == Some(b"ERR timeout is out of range")
+        },
+    },
 ];
 
 /// Why the two replies may differ, if they may.
