@@ -38,6 +38,8 @@ pub(super) enum Outcome {
     Waits,
     /// There is nothing for it yet: the session knows what it waits for.
     Blocked,
+    /// A script holds its keys for long.
+    HeldUp,
 }
 
 impl<'a> Batch<'a> {
@@ -113,7 +115,7 @@ impl<'a> Batch<'a> {
                         engine.try_lock_keys(database, keys, now, self.fetched)
                     }
                 };
-                let mut keys = keys.map_err(|_| refusal::busy())?;
+                let mut keys = keys?;
                 if self.session.no_touch {
                     keys.stop_touching();
                 }
@@ -146,8 +148,9 @@ impl<'a> Batch<'a> {
                     databases: self.server.engine.databases(),
                 };
                 let result = handler(&mut context, arguments);
+                let was_held_up = context.databases.was_held_up();
                 self.session.publish();
-                result
+                if was_held_up { Err(Failure::HeldUp) } else { result }
             }
             Handler::Exec => self.exec(),
             Handler::Waiting(_) => panic!("{} was to run in a task that may wait", entry.full_name),
@@ -175,7 +178,7 @@ impl<'a> Batch<'a> {
                 engine.lock_all(database, self.now, self.fetched)
             };
             let mut context = KeyContext {
-                keys: keys.map_err(|_| refusal::busy())?,
+                keys: keys?,
                 reply: ReplyEncoder::new(self.output, self.session.protocol),
                 session: self.session,
                 server: self.server,
@@ -215,11 +218,17 @@ impl<'a> Batch<'a> {
                 self.output.truncate(start);
                 return Outcome::Blocked;
             }
+            Err(Failure::HeldUp) => {
+                self.output.truncate(start);
+                return Outcome::HeldUp;
+            }
             Err(failure) => {
                 let text = match failure {
                     Failure::Error(text) => text,
                     Failure::Cold => self.fetch_failure.take().expect("it is there"),
-                    Failure::NeedsKeys(_) | Failure::Blocked(_) => unreachable!("they are no replies"),
+                    Failure::NeedsKeys(_) | Failure::Blocked(_) | Failure::HeldUp => {
+                        unreachable!("they are no replies")
+                    }
                 };
                 metrics.failed.add(1);
                 self.write_error(start, text.as_bytes());
