@@ -38,7 +38,7 @@ impl Config {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             other => other?,
         };
-        replace(path, &self.rewritten(&old))?;
+        replace_file(path, self.rewritten(&old, users).as_bytes())?;
         Ok(())
     }
 
@@ -92,7 +92,10 @@ impl Config {
 }
 
 /// Writes a file beside the old one, makes it durable and puts it in the old one's place.
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+///
+/// # Errors
+/// Of the file system; the old file is as it was.
+pub(crate) fn replace_file(path: &Path, text: &[u8]) -> std::io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.tmp", std::process::id()));
     let temporary = path.with_file_name(name);
@@ -101,7 +104,7 @@ fn replace(path: &Path, text: &str) -> std::io::Result<()> {
         if let Ok(old) = std::fs::metadata(path) {
             file.set_permissions(old.permissions())?;
         }
-        file.write_all(text.as_bytes())?;
+        file.write_all(text)?;
         file.sync_all()?;
         std::fs::rename(&temporary, path)
     };
