@@ -1,18 +1,30 @@
 //! Values in DRAM: one file per type, and the codec that turns any of them into a record's payload.
 
 mod codec;
+// The users of elements and packs, the collections, come one by one.
+#[allow(dead_code)]
+mod element;
 mod hash;
 mod list;
+#[allow(dead_code)]
+mod member_hash;
+#[allow(dead_code)]
+mod member_table;
+#[allow(dead_code)]
+mod pack;
 mod set;
 mod sorted_set;
 mod stream;
 mod string;
 
 pub use codec::{CodecError, decode, encode};
+pub use element::Element;
 pub use hash::HashValue;
 pub use list::ListValue;
+#[allow(unused_imports)]
+pub(crate) use member_hash::{member_hash, seed_member_hash};
 pub use set::SetValue;
-pub use sorted_set::SortedSetValue;
+pub use sorted_set::{LexBound, LexRange, Members, ScoreRange, SortedSetLimits, SortedSetValue};
 pub use stream::StreamValue;
 pub use string::{IntegerDigits, StringValue};
 
