@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use thermocline_protocol::Protocol;
 
+use crate::access::User;
 use crate::server::clients::{ClientFlags, ClientShared};
 
 /// One client's state. Ten thousand idle connections hold ten thousand of these: what few clients need goes into
@@ -14,6 +15,8 @@ pub struct Session {
     pub id: u64,
     /// The client as other threads see it: its names, and what dispatch notes of it.
     pub client: Arc<ClientShared>,
+    /// Who the client is: the default user, unless it said otherwise.
+    pub user: Arc<User>,
     /// RESP2 or RESP3.
     pub protocol: Protocol,
     /// The selected database.
@@ -45,11 +48,12 @@ pub enum ReplyMode {
 }
 
 impl Session {
-    /// The session of a client that has just connected.
-    pub fn new(client: Arc<ClientShared>, is_authenticated: bool) -> Self {
+    /// The session of a client that has just connected, as the default user.
+    pub fn new(client: Arc<ClientShared>, default_user: &Arc<User>, is_authenticated: bool) -> Self {
         Self {
             id: client.id,
             client,
+            user: Arc::clone(default_user),
             protocol: Protocol::Resp2,
             database: 0,
             is_authenticated,
@@ -58,6 +62,20 @@ impl Session {
             no_evict: false,
             reply_mode: ReplyMode::On,
         }
+    }
+
+    /// The client is this user from now on, and may run commands.
+    pub fn log_in(&mut self, user: Arc<User>) {
+        self.become_user(user);
+        self.is_authenticated = true;
+    }
+
+    /// The client is this user from now on. Whether it may run commands does not change.
+    pub fn become_user(&mut self, user: Arc<User>) {
+        self.client.note_user(&user);
+        // A user who is deleted at this moment: either who deletes it sees this client, or this sees that it is gone.
+        self.is_closing |= user.is_deleted();
+        self.user = user;
     }
 
     /// Shows others what has changed.

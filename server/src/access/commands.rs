@@ -23,8 +23,13 @@ pub struct CommandSet {
 
 impl CommandSet {
     /// `+@all`.
-    pub const ALL: Self =
-        Self { all: true, others: true, bits: Vec::new(), first_arguments: BTreeMap::new(), rules: Vec::new() };
+    pub const ALL: Self = Self {
+        all: true,
+        others: true,
+        bits: Vec::new(),
+        first_arguments: BTreeMap::new(),
+        rules: Vec::new(),
+    };
 
     /// Whether every command is permitted.
     #[inline]

@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
-use super::registry::{Access, is_name};
+use super::registry::{Access, DEFAULT_USER, is_name};
 use super::rule::join_selectors;
-use super::user::Rights;
-use crate::config::replace_file;
+use super::user::{Rights, User};
+use crate::config::{Config, UserLine, replace_file};
 
 /// How errors in the file end.
 const NOTHING_CHANGED: &str =
@@ -85,6 +86,48 @@ impl Access {
         self.all().iter().map(|user| [b"user ", &*user.describe()].concat()).collect()
     }
 
+    /// The lines that CONFIG REWRITE writes: none where users have a file of their own, and none for the default user
+    /// as long as `requirepass` alone says all of it.
+    pub fn lines_for_config(&self, config: &Config) -> Vec<String> {
+        if config.acl_file().is_some() {
+            return Vec::new();
+        }
+        let mut plain = Rights::of_default_user();
+        plain.set_only_password(config.password().as_deref().map(str::as_bytes));
+        let users = self.all();
+        let is_written = |user: &&Arc<User>| user.name() != DEFAULT_USER || **user.rights() != plain;
+        let line = |user: &Arc<User>| format!("user {}", String::from_utf8_lossy(&user.describe()));
+        users.iter().filter(is_written).map(line).collect()
+    }
+
+    /// Takes over what the configuration says of users at start.
+    ///
+    /// # Errors
+    /// What is wrong with it, for the operator.
+    pub fn load(&self, config: &Config) -> Result<(), String> {
+        let all_channels = config.acl_gives_all_channels();
+        let lines = config.user_lines();
+        let users = match config.acl_file() {
+            Some(_) if !lines.is_empty() => {
+                return Err("users are either in aclfile or in `user` lines, not in both".to_owned());
+            }
+            Some((path, shown)) => read(&path, &shown, all_channels)?,
+            None => {
+                let default = Rights::clone(&self.default_user().rights());
+                let mut users = BTreeMap::from([(DEFAULT_USER.into(), default)]);
+                for UserLine { origin, words } in lines {
+                    let (name, rules) = words.split_first().expect("a line has a name");
+                    let rights = rights(name.as_bytes(), rules.iter().map(String::as_bytes), all_channels);
+                    let rights = rights.map_err(|error| format!("{origin}: user {name}: {error}"))?;
+                    users.insert(name.as_bytes().into(), rights);
+                }
+                users
+            }
+        };
+        self.replace_all(users);
+        Ok(())
+    }
+
     /// Writes all users to a file, which is replaced as a whole.
     ///
     /// # Errors
@@ -116,10 +159,12 @@ mod tests {
 
     #[test]
     fn lines_are_users_and_selectors_may_be_written_in_several_words() {
-        let users = parse(b"user alice on >p ~* +@all\n\n user  \nuser bob  off ( ~x +get ) (+set)\r\n", "f", false);
+        let users =
+            parse(b"user alice on >p ~* +@all\n\n user  \nuser bob  off ( ~x +get ) (+set)\r\n", "f", false);
         // The third line has no name.
         assert!(users.is_err());
-        let users = parse(b"user alice on >p ~* +@all\n\nuser bob  off ( ~x +get ) (+set)\r\n", "f", false).unwrap();
+        let users =
+            parse(b"user alice on >p ~* +@all\n\nuser bob  off ( ~x +get ) (+set)\r\n", "f", false).unwrap();
         let shown = |name: &str| {
             let mut text = Vec::new();
             users[name.as_bytes()].describe(&mut text);
@@ -138,10 +183,7 @@ mod tests {
 
     #[test]
     fn all_errors_are_told_with_their_lines() {
-        assert_eq!(
-            error("usr b\n"),
-            "users.acl:1 should start with user keyword followed by the username."
-        );
+        assert_eq!(error("usr b\n"), "users.acl:1 should start with user keyword followed by the username.");
         assert_eq!(
             error("user b off\nuser c off foo bar\nuser d >x ~* ~x\n"),
             "users.acl:2: Syntax error. users.acl:3: Adding a pattern after the * pattern (or the 'allkeys' flag) is \

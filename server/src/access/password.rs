@@ -68,7 +68,8 @@ mod tests {
     #[test]
     fn other_spellings_are_no_digests() {
         let shown = PasswordDigest::of(b"abc").to_string();
-        for wrong in [&shown[1..], &format!("{shown}0"), &shown.to_uppercase(), &shown.replace('b', "g"), ""] {
+        for wrong in [&shown[1..], &format!("{shown}0"), &shown.to_uppercase(), &shown.replace('b', "g"), ""]
+        {
             assert_eq!(PasswordDigest::parse(wrong.as_bytes()), None, "{wrong}");
         }
     }

@@ -48,9 +48,8 @@ impl KeyPatterns {
 
     /// Whether every key may be used so.
     pub fn permit_all(&self, wanted: KeyAccess) -> bool {
-        let covers = |(pattern, access): &(Box<[u8]>, KeyAccess)| {
-            glob::matches_all(pattern) && access.covers(wanted)
-        };
+        let covers =
+            |(pattern, access): &(Box<[u8]>, KeyAccess)| glob::matches_all(pattern) && access.covers(wanted);
         self.all || self.patterns.iter().any(covers)
     }
 
@@ -169,7 +168,8 @@ mod tests {
     #[test]
     fn a_key_is_permitted_by_one_pattern_that_allows_all_that_is_done_with_it() {
         let keys = keys(&[("r*", READ), ("*w", WRITE)]);
-        let permits = |key: &str| [READ, WRITE, KeyAccess::BOTH, LOOK].map(|a| keys.permit(key.as_bytes(), a));
+        let permits =
+            |key: &str| [READ, WRITE, KeyAccess::BOTH, LOOK].map(|a| keys.permit(key.as_bytes(), a));
         assert_eq!(permits("r"), [true, false, false, true]);
         assert_eq!(permits("w"), [false, true, false, true]);
         // Reading by one pattern and writing by another do not add up.

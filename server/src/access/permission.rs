@@ -114,7 +114,11 @@ impl Denied {
     fn reason(self, user: &User, entry: &CommandEntry) -> String {
         match self {
             Self::Command => {
-                format!("User {} has no permissions to run the '{}' command", user.shown_name(), entry.full_name)
+                format!(
+                    "User {} has no permissions to run the '{}' command",
+                    user.shown_name(),
+                    entry.full_name
+                )
             }
             Self::Key(_) => "No permissions to access a key".to_owned(),
             Self::Channel(_) => "No permissions to access a channel".to_owned(),

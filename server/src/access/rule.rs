@@ -141,7 +141,10 @@ impl Rights {
 
 fn parse_selector(rules: &[u8]) -> Result<Selector, RuleError> {
     let mut selector = Selector::default();
-    rules.split(|&byte| byte == b' ').filter(|rule| !rule.is_empty()).try_for_each(|rule| selector.apply(rule))?;
+    rules
+        .split(|&byte| byte == b' ')
+        .filter(|rule| !rule.is_empty())
+        .try_for_each(|rule| selector.apply(rule))?;
     Ok(selector)
 }
 

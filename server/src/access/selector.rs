@@ -5,9 +5,9 @@ use thermocline_protocol::Arguments;
 use super::commands::CommandSet;
 use super::patterns::{ChannelPatterns, KeyAccess, KeyPatterns};
 use super::permission::{Denied, channel_positions};
+use crate::command::Flags;
 use crate::command::key_use::use_of_key;
 use crate::command::table::CommandEntry;
-use crate::command::Flags;
 use crate::dispatch::key_positions::key_positions;
 
 /// What a user may do, or a part of that. A new one permits nothing.

@@ -60,15 +60,15 @@ impl Client {
             thread.metrics.refused_connections.add(1);
             return Err(refusal::TOO_MANY_CLIENTS);
         }
-        if !admission::is_let_in(shared.peer, &server.config) {
+        if !admission::is_let_in(shared.peer, server.config.protected_mode(), &server.access) {
             server.clients.remove(shared.id);
             thread.metrics.refused_connections.add(1);
             return Err(refusal::PROTECTED_MODE);
         }
         thread.metrics.connections.add(1);
-        let is_authenticated = !server.config.has_password();
+        let is_authenticated = !server.access.asks_for_password();
         Ok(Self {
-            session: Session::new(shared, is_authenticated),
+            session: Session::new(shared, server.access.default_user(), is_authenticated),
             input: Input::default(),
             thread: Rc::clone(thread),
         })

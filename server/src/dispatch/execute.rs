@@ -10,6 +10,7 @@ use super::batch::Batch;
 use super::cold;
 use super::key_positions::keys;
 use super::refusal;
+use crate::access::permits;
 use crate::command::table::CommandEntry;
 use crate::command::{Context, Failure, Flags, Handler, KeyContext};
 use crate::session::ReplyMode;
@@ -48,11 +49,17 @@ impl<'a> Batch<'a> {
         if !entry.accepts(arguments.len()) {
             return self.refuse(Some(entry), &refusal::wrong_arity(entry));
         }
-        if !self.session.is_authenticated && !entry.has(Flags::NO_AUTH) && self.server.config.has_password() {
+        if !self.session.is_authenticated
+            && !entry.has(Flags::NO_AUTH)
+            && self.server.access.asks_for_password()
+        {
             return self.refuse(Some(entry), refusal::NO_AUTH.as_bytes());
         }
-        // Commands that are not allowed, inside MULTI or by ACL, are refused here; inside MULTI the others are
-        // queued below, instead of being run.
+        if let Err(denied) = permits(&self.session.user, entry, arguments) {
+            return self.refuse_access(entry, arguments, denied);
+        }
+        // Commands that are not allowed inside MULTI are refused here; inside MULTI the others are queued below,
+        // instead of being run.
         if let Some(until) = self.server.pause.holds_back(entry.command.flags, self.now) {
             return Outcome::Paused(until);
         }
@@ -177,7 +184,7 @@ impl<'a> Batch<'a> {
 
     #[cold]
     #[inline(never)]
-    fn refuse(&mut self, entry: Option<&CommandEntry>, text: &[u8]) -> Outcome {
+    pub(super) fn refuse(&mut self, entry: Option<&CommandEntry>, text: &[u8]) -> Outcome {
         let start = self.output.len();
         if let Some(entry) = entry {
             self.thread.metrics.command(entry.id).rejected.add(1);
