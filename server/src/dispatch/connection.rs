@@ -145,7 +145,7 @@ impl Client {
         shared.note_query_buffer(kept_bytes);
         if kept_bytes as u64 > self.thread.server.config.query_buffer_limit_bytes() {
             tracing::warn!(
-                client = self.session.id,
+                client = self.session.client.id,
                 kept_bytes,
                 "connection closed: its request is too long"
             );
@@ -157,7 +157,8 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        self.thread.server.clients.remove(self.session.id);
+        self.session.discard_transaction(&self.thread.server);
+        self.thread.server.clients.remove(self.session.client.id);
     }
 }
 

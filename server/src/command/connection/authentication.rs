@@ -110,7 +110,7 @@ fn describe_server(context: &mut Context<'_>) {
     reply.bulk(b"proto");
     reply.integer(context.session.protocol.version());
     reply.bulk(b"id");
-    reply.integer(context.session.id as i64);
+    reply.integer(context.session.client.id as i64);
     for (name, value) in [("mode", "standalone"), ("role", "master")] {
         reply.bulk(name.as_bytes());
         reply.bulk(value.as_bytes());

@@ -42,7 +42,7 @@ pub(super) fn list(context: &mut Context<'_>, arguments: Arguments<'_>) -> Resul
     let mut text = String::new();
     for client in clients {
         // Its own command is counted as its last only when it is over.
-        let command = (client.id == context.session.id).then_some("client|list");
+        let command = (client.id == context.session.client.id).then_some("client|list");
         text.push_str(&describe(server, &client, now, command));
         text.push('\n');
     }
@@ -54,9 +54,9 @@ pub(super) fn kill(context: &mut Context<'_>, arguments: Arguments<'_>) -> Resul
     let filter = Filter::parse(arguments, &context.server.access)?;
     let mut killed = 0;
     for client in context.server.clients.all() {
-        if filter.matches(&client) && !(filter.skips_self && client.id == context.session.id) {
+        if filter.matches(&client) && !(filter.skips_self && client.id == context.session.client.id) {
             killed += 1;
-            if client.id == context.session.id {
+            if client.id == context.session.client.id {
                 // The reply still goes out.
                 context.session.is_closing = true;
             } else {

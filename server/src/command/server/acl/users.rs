@@ -48,7 +48,7 @@ pub(super) fn close_sessions(server: &Server, session: &mut Session, deleted: &[
         return;
     }
     for client in server.clients.all() {
-        if client.id != session.id && deleted.iter().any(|user| client.is_user(user)) {
+        if client.id != session.client.id && deleted.iter().any(|user| client.is_user(user)) {
             client.close();
         }
     }
