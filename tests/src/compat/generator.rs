@@ -4,7 +4,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
-use crate::compat::commands::{bits, connection, expiry, hyperloglogs, keyspace, sorted_sets, strings};
+use crate::compat::commands::{bits, connection, expiry, geo, hyperloglogs, keyspace, sorted_sets, strings};
 use crate::compat::request::Request;
 use crate::compat::values::{DATABASES, garbage, keys, lex_key, long_key, pattern, pick, typed_key, value};
 
@@ -39,6 +39,7 @@ const FAMILIES: &[Family] = &[
     family("bitmap", 15, None, bits::request),
     family("hyperloglog", 8, Some('p'), hyperloglogs::request),
     family("sorted_set", 25, Some('z'), sorted_sets::request),
+    family("geo", 10, Some('g'), geo::request),
     family("expiry", 10, None, expiry::request),
     family("keyspace", 23, None, keyspace::request),
     family("connection", 7, None, connection::request),

@@ -9,7 +9,7 @@
 //! * `combine`: unions, intersections and differences.
 //! * `limits`: how ranges are read from arguments; `pairs`: how members and scores are replied.
 
-mod add;
+pub(crate) mod add;
 mod combine;
 mod draw;
 mod limits;
