@@ -37,3 +37,8 @@ fn connection_and_server_commands_reply_as_redis_does() {
 fn hyperloglog_commands_reply_as_redis_does() {
     check(include_str!("../compat/hyperloglogs.txt"));
 }
+
+#[test]
+fn transactions_reply_as_redis_does() {
+    check(include_str!("../compat/transactions.txt"));
+}
