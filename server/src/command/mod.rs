@@ -11,6 +11,7 @@
 pub mod arguments;
 pub mod bitmap;
 pub mod blocking;
+pub mod categories;
 pub mod connection;
 #[cfg(test)]
 pub(crate) mod fixture;

@@ -10,6 +10,7 @@ use super::batch::Batch;
 use super::cold;
 use super::key_positions::keys;
 use super::{refusal, serving};
+use crate::access::permits;
 use crate::command::table::CommandEntry;
 use crate::command::{Context, Failure, Flags, Handler, KeyContext, KeyHandler};
 use crate::session::ReplyMode;
@@ -55,10 +56,15 @@ impl<'a> Batch<'a> {
         if !entry.accepts(arguments.len()) {
             return self.refuse(Some(entry), &refusal::wrong_arity(entry));
         }
-        if !self.session.is_authenticated && !entry.has(Flags::NO_AUTH) && self.server.config.has_password() {
+        if !self.session.is_authenticated
+            && !entry.has(Flags::NO_AUTH)
+            && self.server.access.asks_for_password()
+        {
             return self.refuse(Some(entry), refusal::NO_AUTH.as_bytes());
         }
-        // Commands that are not allowed by ACL are refused here.
+        if let Err(denied) = permits(&self.session.user, entry, arguments) {
+            return self.refuse_access(entry, arguments, denied);
+        }
         let flags = match (entry.command.handler, &self.session.transaction) {
             (Handler::Exec, Some(transaction)) => transaction.flags,
             _ => entry.command.flags,

@@ -11,7 +11,9 @@ use super::batch::Batch;
 use super::cold::reads_values;
 use super::execute::Outcome;
 use super::key_positions::keys;
+use super::permission::refuse_at_exec;
 use super::{held, refusal};
+use crate::access::permits;
 use crate::command::key_use::use_of_key;
 use crate::command::table::CommandEntry;
 use crate::command::transaction::Transaction;
@@ -94,6 +96,11 @@ impl Batch<'_> {
         }
         ReplyEncoder::new(self.output, self.session.protocol).array(transaction.commands.len());
         for (entry, arguments) in queued() {
+            // The user, or its rights, may be others than when the command was written down.
+            if let Err(denied) = permits(&self.session.user, entry, arguments) {
+                refuse_at_exec(thread, self.session, self.output, (entry, arguments), denied);
+                continue;
+            }
             held::run(thread, self.session, self.output, &mut locked, entry, arguments);
         }
         Ok(())
