@@ -86,6 +86,38 @@ fn arguments_are_described_as_redis_describes_them() {
     }
 }
 
+/// What 7.2 says otherwise than 7.0: commands, and which word of their documentation.
+const NEWER_DOCUMENTATION: [(&str, &str); 0] = [];
+
+#[test]
+fn commands_are_documented_as_redis_documents_them() {
+    let pair = Pair::start();
+    let mut client = pair.connect();
+    let mut differences = Vec::new();
+    for name in common_commands(&mut client) {
+        let (theirs, ours) = both(&mut client, &["COMMAND", "DOCS", &name]);
+        let [theirs, ours] = [&theirs, &ours].map(|reply| {
+            let documentation = reply.as_elements().expect("a map")[1].as_elements().expect("a map").to_vec();
+            let pairs = documentation.chunks(2).map(|pair| (text(&pair[0]), comparable(&pair[1])));
+            pairs.collect::<BTreeMap<String, Reply>>()
+        });
+        for field in
+            ["since", "group", "complexity", "doc_flags", "deprecated_since", "replaced_by", "history"]
+        {
+            let is_newer = NEWER_DOCUMENTATION.contains(&(&*name, field)) || NEWER_CHANGES.contains(&&*name);
+            let is_newer = is_newer && (field != "history" || ours.get(field) != theirs.get(field));
+            if ours.get(field) != theirs.get(field) && !is_newer {
+                differences.push(format!(
+                    "{field} of {name}: {:?}, not {:?}",
+                    ours.get(field),
+                    theirs.get(field)
+                ));
+            }
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
 #[test]
 fn the_use_of_keys_follows_from_the_arguments_as_in_redis() {
     let pair = Pair::start();
