@@ -83,6 +83,7 @@ impl Fixture {
                 Failure::Blocked(block) if block.on_timeout == TimeoutReply::Null => reply.null(),
                 Failure::Blocked(_) => reply.null_array(),
                 Failure::Cold => panic!("nothing is cold without a device"),
+                Failure::HeldUp => panic!("there are no scripts"),
                 Failure::NeedsKeys(_) => panic!("the fixture locks the keys that the arguments name"),
             }
         }

@@ -43,6 +43,8 @@ pub(super) enum Serving {
     NotYet,
     /// It needs values from the SSD.
     Cold,
+    /// A script holds its keys for long.
+    HeldUp,
 }
 
 /// Runs the commands of all who wait for keys that this thread has just changed, and of those who wait for what these
@@ -63,7 +65,7 @@ pub(super) fn serve_ready(server: &Server) {
                         waiter.fulfil(reply);
                     }
                     Serving::NotYet => waiter.client.release(),
-                    Serving::Cold => waiter.hand_back(),
+                    Serving::Cold | Serving::HeldUp => waiter.hand_back(),
                 }
             }
             last = Some(waiter);
@@ -104,7 +106,7 @@ pub(super) fn run(server: &Server, waiter: &Waiter, fetched: &mut Fetched) -> Se
     }
     let names = keys(waiter.entry.command, arguments);
     let Ok(keys) = server.engine.try_lock_keys(waiter.database, names, server.clock.now(), fetched) else {
-        return Serving::NotYet;
+        return Serving::HeldUp;
     };
     let encoder = ReplyEncoder::new(&mut reply, waiter.protocol);
     let mut context = KeyContext { keys, reply: encoder, session: &mut session, server };
@@ -114,6 +116,7 @@ pub(super) fn run(server: &Server, waiter: &Waiter, fetched: &mut Fetched) -> Se
         Ok(()) => Serving::Served(reply),
         Err(Failure::Cold) => Serving::Cold,
         Err(Failure::Blocked(_)) => Serving::NotYet,
+        Err(Failure::HeldUp) => Serving::HeldUp,
         Err(Failure::NeedsKeys(_)) => panic!("a command that waits names its keys"),
         Err(Failure::Error(text)) => {
             reply.clear();

@@ -44,7 +44,7 @@ impl Batch<'_> {
     /// Runs the transaction.
     ///
     /// # Errors
-    /// [`Failure::Cold`] before anything was run, and Redis' errors.
+    /// [`Failure::Cold`] or [`Failure::HeldUp`] before anything was run, and Redis' errors.
     pub(super) fn exec(&mut self) -> Result<(), Failure> {
         let Some(transaction) = self.session.transaction.take() else {
             return Err(Failure::error(WITHOUT_MULTI));
@@ -55,9 +55,9 @@ impl Batch<'_> {
         }
         let result = self.run_transaction(&transaction);
         match result {
-            Err(Failure::Cold) if self.fetch_failure.is_none() => {
+            Err(failure @ (Failure::Cold | Failure::HeldUp)) => {
                 self.session.transaction = Some(transaction);
-                Err(Failure::Cold)
+                Err(failure)
             }
             result => {
                 self.session.unwatch(self.server);
@@ -78,7 +78,7 @@ impl Batch<'_> {
             let watched = self.session.watch.iter().flat_map(|watch| watch.keys().map(|(_, key)| key));
             engine.try_lock_keys(database, own.chain(watched), self.now, self.fetched)
         };
-        let mut locked = locked.map_err(|_| refusal::busy())?;
+        let mut locked = locked?;
         if let Some(watch) = &self.session.watch {
             for (database, key) in watch.keys() {
                 // Has it expired?
