@@ -88,6 +88,7 @@ pub(super) const MODULE: Command = Command {
     flags: Flags::NONE,
     summary: "A container for module commands.",
     since: "4.0.0",
+    complexity: "Depends on subcommand.",
     subcommands: &[
         Command {
             name: "list",
