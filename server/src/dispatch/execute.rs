@@ -269,6 +269,14 @@ impl<'a> Batch<'a> {
     #[inline(never)]
     pub(super) fn refuse(&mut self, entry: Option<&CommandEntry>, text: &[u8]) -> Outcome {
         let start = self.output.len();
+        let aborted = match entry {
+            Some(entry) if matches!(entry.command.handler, Handler::Exec) => {
+                self.session.discard_transaction(self.server);
+                Some([refusal::EXEC_ABORTED, text.strip_prefix(b"ERR ").unwrap_or(text)].concat())
+            }
+            _ => None,
+        };
+        let text = aborted.as_deref().unwrap_or(text);
         if let Some(transaction) = &mut self.session.transaction {
             transaction.is_broken = true;
         }
