@@ -17,10 +17,30 @@ const SPECIAL_RESPONSE: &str = "response_policy:special";
 /// The tips of a command by its full name, in Redis' order. Most have none.
 pub fn tips(full_name: &str) -> &'static [&'static str] {
     match full_name {
-        "client|info" | "client|list" | "dump" | "lastsave" | "object|encoding" | "object|freq"
-        | "object|idletime" | "object|refcount" | "pttl" | "time" | "ttl" | "zrandmember" | "zscan" => {
-            &[RANDOM]
-        }
+        "client|info"
+        | "client|list"
+        | "cluster|bumpepoch"
+        | "cluster|count-failure-reports"
+        | "cluster|getkeysinslot"
+        | "cluster|info"
+        | "cluster|links"
+        | "cluster|nodes"
+        | "cluster|replicas"
+        | "cluster|shards"
+        | "cluster|slaves"
+        | "cluster|slots"
+        | "dump"
+        | "lastsave"
+        | "migrate"
+        | "object|encoding"
+        | "object|freq"
+        | "object|idletime"
+        | "object|refcount"
+        | "pttl"
+        | "time"
+        | "ttl"
+        | "zrandmember"
+        | "zscan" => &[RANDOM],
         "command" | "command|docs" | "command|info" | "command|list" | "module|list" => &[RANDOM_ORDER],
         "config|set" | "latency|reset" | "slowlog|reset" => &[ALL_NODES, ALL_SUCCEEDED],
         "dbsize" => &[ALL_SHARDS, SUM],

@@ -5,9 +5,10 @@
 //! * [`introspection`]: COMMAND, with [`description`] for the shape of its replies.
 //! * [`memory`]: MEMORY. [`slowlog`]: SLOWLOG. [`latency`]: LATENCY, on what [`latency_monitor`] remembers.
 //! * [`debug`]: DEBUG. [`process`]: TIME, ROLE, LASTSAVE, SHUTDOWN, LOLWUT. [`acl`]: ACL, for the one user there is.
-//! * [`unavailable`]: durability and replication, refused in so many words.
+//! * [`unavailable`]: durability, replication and modules, [`cluster`]: cluster mode; refused in so many words.
 
 mod acl;
+mod cluster;
 mod config;
 mod databases;
 mod debug;
@@ -73,7 +74,9 @@ pub const COMMANDS: &[Command] = &[
     unavailable::SYNC,
     unavailable::PSYNC,
     unavailable::MODULE,
-    unavailable::CLUSTER,
-    unavailable::READONLY,
-    unavailable::READWRITE,
+    unavailable::REPLCONF,
+    cluster::CLUSTER,
+    cluster::ASKING,
+    cluster::READONLY,
+    cluster::READWRITE,
 ];
