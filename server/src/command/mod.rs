@@ -29,6 +29,7 @@ pub mod set;
 pub mod sorted_set;
 pub mod stream;
 pub mod string;
+pub mod strtod;
 pub mod syntax;
 pub mod table;
 pub mod tier;

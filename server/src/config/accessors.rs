@@ -243,6 +243,15 @@ impl Config {
         }
     }
 
+    /// `zset-max-listpack-entries` and `zset-max-listpack-value`.
+    #[inline]
+    pub fn sorted_set_limits(&self) -> PackLimits {
+        PackLimits {
+            entries: number!(self, "zset-max-listpack-entries") as usize,
+            element_bytes: number!(self, "zset-max-listpack-value") as usize,
+        }
+    }
+
     /// `hll-sparse-max-bytes`.
     pub fn hll_sparse_max_bytes(&self) -> usize {
         number!(self, "hll-sparse-max-bytes") as usize
