@@ -75,8 +75,8 @@ mod tests {
             for count in [1, 2, length / 4, length / 2, length - 1] {
                 let mut next = 0;
                 let one = || {
-                    next = (next * 13 + 7) % length;
-                    next
+                    next += 1;
+                    next / 2 % length
                 };
                 let sample = distinct(length, count, || (0..length).collect(), one);
                 assert_eq!(sample.len(), count);

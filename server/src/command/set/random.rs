@@ -15,7 +15,12 @@ const MANY_TIMES_MORE: usize = 5;
 
 /// `count` different members, of which there are more.
 fn some_members(set: &SetValue, count: usize) -> Vec<Element<'_>> {
-    distinct(set.len(), count, || set.iter().collect(), || set.random(rand::random).expect("a set has members"))
+    distinct(
+        set.len(),
+        count,
+        || set.iter().collect(),
+        || set.random(rand::random).expect("a set has members"),
+    )
 }
 
 pub(super) fn srandmember(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {

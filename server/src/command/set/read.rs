@@ -4,7 +4,7 @@ use thermocline_engine::value::IntegerDigits;
 use thermocline_protocol::{Arguments, ReplyEncoder};
 
 use super::{check_is_set, set};
-use crate::command::generic::{CollectionScan, scan_cursor};
+use crate::command::generic::iteration::{CollectionScan, cursor};
 use crate::command::{Failure, KeyContext};
 
 pub(super) fn sismember(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
@@ -51,7 +51,7 @@ pub(super) fn smembers(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -
 }
 
 pub(super) fn sscan(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
-    let cursor = scan_cursor(arguments.get(2))?;
+    let cursor = cursor(arguments.get(2))?;
     let Some(value) = context.keys.get(arguments.get(1))? else {
         context.reply.array(2);
         context.reply.bulk(b"0");
