@@ -11,6 +11,7 @@
 pub mod arguments;
 pub mod bitmap;
 pub mod blocking;
+pub mod categories;
 pub mod connection;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -18,6 +19,7 @@ pub mod generic;
 pub mod geo;
 pub mod hash;
 pub(crate) mod help;
+pub mod history;
 pub mod hyperloglog;
 pub mod key_use;
 pub mod list;
@@ -40,7 +42,7 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 
-use thermocline_engine::{Cold, Databases, Keys};
+use thermocline_engine::{Cold, Databases, HeldUp, Keys};
 use thermocline_protocol::{Arguments, ReplyEncoder};
 
 use crate::server::Server;
@@ -72,7 +74,7 @@ pub struct Command {
     pub summary: &'static str,
     /// The version of Redis that introduced it.
     pub since: &'static str,
-    /// Its complexity, such as `"O(1)"`.
+    /// Its complexity, such as `"O(1)"`; empty where Redis does not say.
     pub complexity: &'static str,
     /// What runs it.
     pub handler: Handler,
@@ -271,6 +273,8 @@ pub struct Context<'a> {
 pub enum Failure {
     /// A value it needs is on the SSD.
     Cold,
+    /// A script holds its keys for long: it is to run again in a while.
+    HeldUp,
     /// The error reply, with its code: `ERR syntax error`.
     Error(Cow<'static, str>),
     /// It needs these keys, too, which its arguments do not name: lock them as well, and run it again. Its row has
@@ -299,6 +303,12 @@ impl Failure {
     /// An error reply, with its code.
     pub fn error(text: impl Into<Cow<'static, str>>) -> Self {
         Self::Error(text.into())
+    }
+}
+
+impl From<HeldUp> for Failure {
+    fn from(_: HeldUp) -> Self {
+        Self::HeldUp
     }
 }
 
