@@ -3,6 +3,8 @@
 pub mod bits;
 pub mod connection;
 pub mod expiry;
+pub mod hashes;
 pub mod hyperloglogs;
 pub mod keyspace;
+pub mod sets;
 pub mod strings;
