@@ -41,6 +41,7 @@ fn rule_for(request: &Request) -> Rule {
         // Fields of large hashes and members of large sets are in no order.
         "HKEYS" | "HVALS" | "SMEMBERS" | "SINTER" | "SUNION" | "SDIFF" => Rule::AnyOrder,
         "HGETALL" => Rule::AnyFieldOrder,
+        "HSCAN" | "SSCAN" if request.0.get(2).is_some_and(|cursor| cursor != b"0") => Rule::Kind,
         "HSCAN" => Rule::Scan { pairs: true },
         "SSCAN" => Rule::Scan { pairs: false },
         // All of them, or any one or some.

@@ -155,7 +155,8 @@ fn request(rng: &mut StdRng, focus: Option<Family>) -> Request {
     });
     let mut request = (family.request)(rng);
     // 7.0 sets the name of a HELLO that it then refuses, 7.2 does not: that would show much later, in CLIENT GETNAME.
-    if rng.random_ratio(1, 40) && request.name() != "HELLO" {
+    // An SPOP with another count takes members by chance.
+    if rng.random_ratio(1, 40) && !matches!(request.name().as_str(), "HELLO" | "SPOP") {
         corrupt(rng, &mut request);
     }
     if rng.random_ratio(1, 10) {

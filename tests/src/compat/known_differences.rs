@@ -24,10 +24,11 @@ const KNOWN_DIFFERENCES: &[KnownDifference] = &[
         },
     },
     KnownDifference {
-        reason: "7.2: BITCOUNT and BITPOS check their arguments even if the key does not exist (redis#11734)",
+        reason: "7.2: BITCOUNT and BITPOS check their arguments before they look at the key (redis#11734)",
         applies: |request, reference, subject| {
             matches!(request.name().as_str(), "BITCOUNT" | "BITPOS")
-                && reference.as_integer().is_some()
+                && (reference.as_integer().is_some()
+                    || reference.as_bytes().is_some_and(|error| error.starts_with(b"WRONGTYPE")))
                 && subject.is_error()
         },
     },

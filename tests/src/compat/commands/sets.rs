@@ -73,7 +73,7 @@ fn pop(rng: &mut StdRng, key: Vec<u8>) -> Request {
     match rng.random_range(0..4) {
         0 => request.arg("0"),
         1 => request.arg(pick(rng, &["-1", "abc", "9223372036854775808", "-9223372036854775808"])),
-        2 => request.arg("1").arg("2"),
+        2 => request.arg("2000").arg("2"),
         _ => request.arg("2000"),
     }
 }
