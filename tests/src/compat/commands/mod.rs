@@ -3,8 +3,10 @@
 pub mod bits;
 pub mod connection;
 pub mod expiry;
+pub mod geo;
 pub mod hashes;
 pub mod hyperloglogs;
 pub mod keyspace;
 pub mod sets;
+pub mod sorted_sets;
 pub mod strings;
