@@ -99,6 +99,8 @@ fn pop_several(context: &mut KeyContext<'_>, key: &[u8], count: usize) -> Result
     if count >= set.len() {
         context.reply.set(set.len());
         set.iter().for_each(|member| context.reply.bulk(member.bytes(&mut digits)));
+        // Redis takes the reply from SUNION, and so counts a hit.
+        context.keys.info(key);
         context.keys.remove(key);
         context.notify(EventClass::SET, "spop", key);
         context.notify(EventClass::GENERIC, "del", key);
