@@ -8,6 +8,7 @@ use crate::command::transaction::Transaction;
 use crate::server::Server;
 use crate::server::blocking::Blocked;
 use crate::server::clients::{ClientFlags, ClientShared};
+use crate::server::hearing::Hearing;
 use crate::server::waiting::Waiter;
 use crate::server::watches::Watch;
 
@@ -33,6 +34,8 @@ pub struct Session {
     pub no_evict: bool,
     /// Which replies are sent: `CLIENT REPLY`.
     pub reply_mode: ReplyMode,
+    /// What the client hears beyond the replies to its commands.
+    pub(crate) hearing: Option<Box<Hearing>>,
     /// The transaction that is being written down, after MULTI.
     pub(crate) transaction: Option<Box<Transaction>>,
     /// What WATCH watches.
@@ -68,6 +71,7 @@ impl Session {
             no_touch: false,
             no_evict: false,
             reply_mode: ReplyMode::On,
+            hearing: None,
             transaction: None,
             watch: None,
             waiting: None,
@@ -84,6 +88,13 @@ impl Session {
     pub(crate) fn unwatch(&mut self, server: &Server) {
         if let Some(watch) = self.watch.take() {
             watch.end(&server.observers.watches, &server.engine);
+        }
+    }
+
+    /// Hears nothing more but the replies to its commands.
+    pub(crate) fn stop_hearing(&mut self, server: &Server) {
+        if let Some(mut hearing) = self.hearing.take() {
+            hearing.end(server, &self.client);
         }
     }
 

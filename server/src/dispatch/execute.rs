@@ -9,7 +9,7 @@ use thermocline_protocol::{Arguments, ReplyEncoder};
 use super::batch::Batch;
 use super::cold;
 use super::key_positions::keys;
-use super::{refusal, serving};
+use super::{hearing, refusal, serving};
 use crate::command::table::CommandEntry;
 use crate::command::{Context, Failure, Flags, Handler, KeyContext, KeyHandler};
 use crate::session::ReplyMode;
@@ -63,6 +63,11 @@ impl<'a> Batch<'a> {
         };
         if let Some(until) = self.server.pause.holds_back(flags, self.now) {
             return Outcome::Paused(until);
+        }
+        if let Some(hearing) = &self.session.hearing
+            && let Err(Failure::Error(text)) = hearing.check(entry, self.session.protocol)
+        {
+            return self.refuse(Some(entry), text.as_bytes());
         }
         if self.session.transaction.is_some() && !entry.has(Flags::RUNS_IN_MULTI) {
             return self.queue(entry, arguments);
@@ -124,6 +129,9 @@ impl<'a> Batch<'a> {
                     server: self.server,
                 };
                 let result = handler(&mut context, arguments);
+                if context.session.hearing.is_some() && result != Err(Failure::Cold) {
+                    hearing::remember_keys(self.server, context.session, entry, arguments);
+                }
                 match result {
                     Err(Failure::Blocked(block)) => {
                         let KeyContext { mut keys, session, server, .. } = context;
@@ -239,7 +247,12 @@ impl<'a> Batch<'a> {
         if duration_ns >= self.slow_ns {
             self.note_slow(entry, arguments, duration_ns);
         }
-        self.drop_unwanted_reply(start, replies);
+        hearing::show(self.server, self.session, entry, arguments);
+        if let Some(hearing) = &mut self.session.hearing {
+            hearing.note_command(entry);
+        }
+        // Confirmations of subscriptions are sent in any case.
+        self.drop_unwanted_reply(if entry.subscribes() { self.output.len() } else { start }, replies);
         Outcome::Answered
     }
 

@@ -12,7 +12,7 @@ use thermocline_engine::{Fetched, Keys, Reader};
 use thermocline_protocol::{Arguments, ReplyEncoder};
 
 use super::cold::ATTEMPTS_MAX;
-use super::refusal;
+use super::{hearing, refusal};
 use crate::command::blocking::TimeoutReply;
 use crate::command::table::CommandEntry;
 use crate::command::{Context, Failure, Handler, KeyContext};
@@ -66,6 +66,7 @@ pub(super) fn run(
     }
     let duration_ns = thread.stopwatch.delta_as_nanos(began, thread.stopwatch.raw());
     metrics.note_call(duration_ns, thread.server.config.latency_tracking());
+    hearing::show(&thread.server, session, entry, arguments);
 }
 
 fn run_once(
@@ -84,7 +85,12 @@ fn run_once(
             if session.no_touch {
                 keys.stop_touching();
             }
-            handler(&mut KeyContext { keys, reply, session, server }, arguments)
+            let mut context = KeyContext { keys, reply, session, server };
+            let result = handler(&mut context, arguments);
+            if context.session.hearing.is_some() && result != Err(Failure::Cold) {
+                hearing::remember_keys(server, context.session, entry, arguments);
+            }
+            result
         }
         Handler::Server(handler) => {
             let databases = held.databases();

@@ -37,6 +37,11 @@ impl Courier {
     pub fn closings(&self) -> u64 {
         self.closings.load(Ordering::Relaxed)
     }
+
+    /// Starts counting anew.
+    pub fn reset(&self) {
+        self.closings.store(0, Ordering::Relaxed);
+    }
 }
 
 /// A delivery to several clients.

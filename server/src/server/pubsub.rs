@@ -230,7 +230,9 @@ mod tests {
         let (_, pubsub) = pubsub("");
         let (old, new) = (client(1), client(2));
         new.note_session(0, 3, super::super::clients::ClientFlags::NONE);
-        [&old, &new].map(|client| pubsub.subscribe(TopicKind::Channel, b"a", client));
+        for client in [&old, &new] {
+            pubsub.subscribe(TopicKind::Channel, b"a", client);
+        }
         pubsub.publish(b"a", b"x");
         assert_eq!(taken(&old), "*3 $7 message $1 a $1 x ");
         assert_eq!(taken(&new), ">3 $7 message $1 a $1 x ");

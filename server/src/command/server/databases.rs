@@ -59,6 +59,7 @@ fn dbsize(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
 fn flushdb(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
     check_flush_mode(arguments)?;
     flush(context, context.session.database);
+    context.server.tracking.flushed();
     context.reply.ok();
     Ok(())
 }
@@ -68,6 +69,7 @@ fn flushall(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), F
     for database in 0..context.server.engine.database_count() {
         flush(context, database);
     }
+    context.server.tracking.flushed();
     context.reply.ok();
     Ok(())
 }
