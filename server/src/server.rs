@@ -1,6 +1,7 @@
 //! What all server threads share, and what each has of its own.
 //!
 //! - [`blocking`]: clients that wait in a blocking command.
+//! - [`client_line`]: a client as a line of CLIENT LIST.
 //! - [`clients`]: who is connected, as any thread may see it.
 //! - [`command_rate`]: how fast commands are being run.
 //! - [`courier`]: delivers messages that are no replies.
@@ -17,6 +18,7 @@
 //! - [`watches`]: keys that transactions watch.
 
 pub mod blocking;
+pub mod client_line;
 pub mod clients;
 pub mod command_rate;
 pub mod courier;
@@ -40,6 +42,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use thermocline_engine::{Clock, Engine, Reader, UnixMillis};
 
+use crate::access::Access;
 use crate::command::server::latency_monitor::LatencyMonitor;
 use crate::command::server::slowlog::SlowLog;
 use crate::command::table::{CommandTable, table};
@@ -65,6 +68,8 @@ pub struct Server {
     pub config: Arc<Config>,
     /// All commands.
     pub commands: &'static CommandTable,
+    /// Who may do what.
+    pub access: Access,
     /// Who is connected.
     pub clients: Arc<Clients>,
     /// What was done since the start.
@@ -105,6 +110,7 @@ impl Server {
     /// A server with these parts, which listens nowhere yet.
     pub fn new(engine: Arc<Engine>, config: Config, clock: Arc<dyn Clock>) -> Self {
         let commands = table();
+        let password = config.password();
         let (config, clients) = (Arc::new(config), Arc::new(Clients::default()));
         let courier = Arc::new(Courier::new(Arc::clone(&config), Arc::clone(&clock)));
         let pubsub = Arc::new(PubSub::new(Arc::clone(&courier)));
@@ -113,6 +119,7 @@ impl Server {
         let observers = Arc::new(Observers::new(Arc::clone(&events), Arc::clone(&tracking)));
         engine.set_observer(Arc::clone(&observers) as _);
         let server = Self {
+            access: Access::new(password.as_deref().map(str::as_bytes)),
             engine,
             config,
             commands,

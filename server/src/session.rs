@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use thermocline_protocol::Protocol;
 
+use crate::access::User;
 use crate::command::transaction::Transaction;
 use crate::server::Server;
 use crate::server::blocking::Blocked;
@@ -16,14 +17,14 @@ use crate::server::watches::Watch;
 /// a box of its own.
 #[derive(Debug)]
 pub struct Session {
-    /// The client's id, unique since the server started.
-    pub id: u64,
-    /// The client as other threads see it: its names, and what dispatch notes of it.
+    /// The client as other threads see it: its id and names, and what dispatch notes of it.
     pub client: Arc<ClientShared>,
+    /// Who the client is: the default user, unless it said otherwise.
+    pub user: Arc<User>,
     /// RESP2 or RESP3.
     pub protocol: Protocol,
-    /// The selected database.
-    pub database: usize,
+    /// The selected database. Together with the small fields around it this is one word.
+    database: u16,
     /// Whether the client may run commands.
     pub is_authenticated: bool,
     /// Whether the connection is to be closed after the replies were sent.
@@ -59,11 +60,11 @@ pub enum ReplyMode {
 }
 
 impl Session {
-    /// The session of a client that has just connected.
-    pub fn new(client: Arc<ClientShared>, is_authenticated: bool) -> Self {
+    /// The session of a client that has just connected, as the default user.
+    pub fn new(client: Arc<ClientShared>, default_user: &Arc<User>, is_authenticated: bool) -> Self {
         Self {
-            id: client.id,
             client,
+            user: Arc::clone(default_user),
             protocol: Protocol::Resp2,
             database: 0,
             is_authenticated,
@@ -91,11 +92,36 @@ impl Session {
         }
     }
 
+    /// The selected database.
+    #[inline]
+    pub fn database(&self) -> usize {
+        usize::from(self.database)
+    }
+
+    /// Selects a database, which exists.
+    pub fn select(&mut self, database: usize) {
+        self.database = u16::try_from(database).expect("there are fewer");
+    }
+
     /// Hears nothing more but the replies to its commands.
     pub(crate) fn stop_hearing(&mut self, server: &Server) {
         if let Some(mut hearing) = self.hearing.take() {
             hearing.end(server, &self.client);
         }
+    }
+
+    /// The client is this user from now on, and may run commands.
+    pub fn log_in(&mut self, user: Arc<User>) {
+        self.become_user(user);
+        self.is_authenticated = true;
+    }
+
+    /// The client is this user from now on. Whether it may run commands does not change.
+    pub fn become_user(&mut self, user: Arc<User>) {
+        self.client.note_user(&user);
+        // A user who is deleted at this moment: either who deletes it sees this client, or this sees that it is gone.
+        self.is_closing |= user.is_deleted();
+        self.user = user;
     }
 
     /// Shows others what has changed.
@@ -108,6 +134,6 @@ impl Session {
         ] {
             flags = ClientFlags(flags.0 | if is_set { flag.0 } else { 0 });
         }
-        self.client.note_session(self.database, self.protocol.version() as u8, flags);
+        self.client.note_session(self.database(), self.protocol.version() as u8, flags);
     }
 }

@@ -24,7 +24,7 @@ pub use hash::{HashValue, PackLimits};
 pub use list::ListValue;
 pub(crate) use member_hash::{member_hash, seed_member_hash};
 pub use set::{SetLimits, SetValue};
-pub use sorted_set::{LexBound, LexRange, Members, ScoreRange, SortedSetLimits, SortedSetValue};
+pub use sorted_set::{LexBound, LexRange, Members, ScoreRange, SortedSetValue};
 pub use stream::StreamValue;
 pub use string::{IntegerDigits, StringValue};
 

@@ -48,7 +48,8 @@ impl Fixture {
         let engine = Engine::new(EngineConfig::default(), components).expect("the default configuration");
         let server = Arc::new(Server::new(Arc::new(engine), Config::default(), Arc::clone(&clock) as _));
         let thread = Thread::new(Arc::clone(&server)).expect("an engine without a device needs no ring");
-        let session = Session::new(Arc::new(ClientShared::new(1, START, None)), true);
+        let client = Arc::new(ClientShared::new(1, START, None));
+        let session = Session::new(client, server.access.default_user(), true);
         Self { server, session, thread, clock, now: START, changes: 0, groups }
     }
 
@@ -82,6 +83,7 @@ impl Fixture {
                 Failure::Blocked(block) if block.on_timeout == TimeoutReply::Null => reply.null(),
                 Failure::Blocked(_) => reply.null_array(),
                 Failure::Cold => panic!("nothing is cold without a device"),
+                Failure::HeldUp => panic!("there are no scripts"),
                 Failure::NeedsKeys(_) => panic!("the fixture locks the keys that the arguments name"),
             }
         }
@@ -106,7 +108,7 @@ impl Fixture {
     pub(crate) fn info(&self, key: &str) -> Option<KeyInfo> {
         let mut fetched = Fetched::new();
         let engine = &self.server.engine;
-        engine.lock_key(self.session.database, key.as_bytes(), self.now, &mut fetched).peek(key.as_bytes())
+        engine.lock_key(self.session.database(), key.as_bytes(), self.now, &mut fetched).peek(key.as_bytes())
     }
 
     fn dispatch(&mut self, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Result<(), Failure> {
@@ -120,8 +122,12 @@ impl Fixture {
         let reply = ReplyEncoder::new(out, self.session.protocol);
         match command.handler {
             Handler::Keys(handler) => {
-                let mut keys =
-                    engine.lock_keys(self.session.database, keys(command, arguments), self.now, &mut fetched);
+                let mut keys = engine.lock_keys(
+                    self.session.database(),
+                    keys(command, arguments),
+                    self.now,
+                    &mut fetched,
+                );
                 if self.session.no_touch {
                     keys.stop_touching();
                 }

@@ -76,7 +76,7 @@ impl<'a> Batch<'a> {
         fetched: &'a mut Fetched,
     ) -> Self {
         let server = &*thread.server;
-        tracking::set_current_client(session.id);
+        tracking::set_current_client(session.client.id);
         Self {
             thread,
             server,
@@ -149,7 +149,7 @@ impl<'a> Batch<'a> {
             if let Some(position) = entry.and_then(|entry| entry.single_key)
                 && position < arguments.len()
             {
-                warming.add(self.session.database, arguments.get(position));
+                warming.add(self.session.database(), arguments.get(position));
             }
             requests < WARMED_REQUESTS_MAX && !warming.is_full()
         });
@@ -190,7 +190,7 @@ impl<'a> Batch<'a> {
 pub(super) fn limits(server: &Server, session: &Session) -> Limits {
     Limits {
         max_bulk_bytes: server.config.proto_max_bulk_bytes() as usize,
-        unauthenticated: !session.is_authenticated && server.config.has_password(),
+        unauthenticated: !session.is_authenticated && server.access.asks_for_password(),
         ..Limits::REDIS
     }
 }

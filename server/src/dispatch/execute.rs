@@ -10,6 +10,7 @@ use super::batch::Batch;
 use super::cold;
 use super::key_positions::keys;
 use super::{hearing, refusal, serving};
+use crate::access::permits;
 use crate::command::table::CommandEntry;
 use crate::command::{Context, Failure, Flags, Handler, KeyContext, KeyHandler};
 use crate::session::ReplyMode;
@@ -38,6 +39,8 @@ pub(super) enum Outcome {
     Waits,
     /// There is nothing for it yet: the session knows what it waits for.
     Blocked,
+    /// A script holds its keys for long.
+    HeldUp,
 }
 
 impl<'a> Batch<'a> {
@@ -53,10 +56,15 @@ impl<'a> Batch<'a> {
         if !entry.accepts(arguments.len()) {
             return self.refuse(Some(entry), &refusal::wrong_arity(entry));
         }
-        if !self.session.is_authenticated && !entry.has(Flags::NO_AUTH) && self.server.config.has_password() {
+        if !self.session.is_authenticated
+            && !entry.has(Flags::NO_AUTH)
+            && self.server.access.asks_for_password()
+        {
             return self.refuse(Some(entry), refusal::NO_AUTH.as_bytes());
         }
-        // Commands that are not allowed by ACL are refused here.
+        if let Err(denied) = permits(&self.session.user, entry, arguments) {
+            return self.refuse_access(entry, arguments, denied);
+        }
         let flags = match (entry.command.handler, &self.session.transaction) {
             (Handler::Exec, Some(transaction)) => transaction.flags,
             _ => entry.command.flags,
@@ -105,7 +113,7 @@ impl<'a> Batch<'a> {
     ) -> Result<(), Failure> {
         match entry.command.handler {
             Handler::Keys(handler) => {
-                let (engine, database, now) = (&self.server.engine, self.session.database, self.now);
+                let (engine, database, now) = (&self.server.engine, self.session.database(), self.now);
                 let keys = match entry.single_key {
                     Some(position) => {
                         engine.try_lock_key(database, arguments.get(position), now, self.fetched)
@@ -118,7 +126,7 @@ impl<'a> Batch<'a> {
                         engine.try_lock_keys(database, keys, now, self.fetched)
                     }
                 };
-                let mut keys = keys.map_err(|_| refusal::busy())?;
+                let mut keys = keys?;
                 if self.session.no_touch {
                     keys.stop_touching();
                 }
@@ -154,8 +162,9 @@ impl<'a> Batch<'a> {
                     databases: self.server.engine.databases(),
                 };
                 let result = handler(&mut context, arguments);
+                let was_held_up = context.databases.was_held_up();
                 self.session.publish();
-                result
+                if was_held_up { Err(Failure::HeldUp) } else { result }
             }
             Handler::Exec => self.exec(),
             Handler::Waiting(_) => panic!("{} was to run in a task that may wait", entry.full_name),
@@ -175,7 +184,7 @@ impl<'a> Batch<'a> {
         let start = self.output.len();
         for attempt in 0.. {
             self.output.truncate(start);
-            let (engine, database) = (&self.server.engine, self.session.database);
+            let (engine, database) = (&self.server.engine, self.session.database());
             let keys = if attempt < MORE_KEYS_ATTEMPTS_MAX {
                 let all = keys(entry.command, arguments).chain(more.iter().map(Vec::as_slice));
                 engine.try_lock_keys(database, all, self.now, self.fetched)
@@ -183,7 +192,7 @@ impl<'a> Batch<'a> {
                 engine.lock_all(database, self.now, self.fetched)
             };
             let mut context = KeyContext {
-                keys: keys.map_err(|_| refusal::busy())?,
+                keys: keys?,
                 reply: ReplyEncoder::new(self.output, self.session.protocol),
                 session: self.session,
                 server: self.server,
@@ -214,7 +223,7 @@ impl<'a> Batch<'a> {
                 self.output.truncate(start);
                 if entry.single_key.is_none() {
                     // It stopped at the first cold value, and will want those of its other keys too.
-                    let (engine, database) = (&self.server.engine, self.session.database);
+                    let (engine, database) = (&self.server.engine, self.session.database());
                     cold::want_keys(engine, database, entry, arguments, self.now, self.fetched);
                 }
                 return Outcome::Cold;
@@ -223,11 +232,17 @@ impl<'a> Batch<'a> {
                 self.output.truncate(start);
                 return Outcome::Blocked;
             }
+            Err(Failure::HeldUp) => {
+                self.output.truncate(start);
+                return Outcome::HeldUp;
+            }
             Err(failure) => {
                 let text = match failure {
                     Failure::Error(text) => text,
                     Failure::Cold => self.fetch_failure.take().expect("it is there"),
-                    Failure::NeedsKeys(_) | Failure::Blocked(_) => unreachable!("they are no replies"),
+                    Failure::NeedsKeys(_) | Failure::Blocked(_) | Failure::HeldUp => {
+                        unreachable!("they are no replies")
+                    }
                 };
                 metrics.failed.add(1);
                 self.write_error(start, text.as_bytes());

@@ -19,7 +19,7 @@ pub(super) fn remember_keys(
 ) {
     if session.hearing.as_ref().is_some_and(|hearing| hearing.remembers(entry)) {
         for key in keys(entry.command, arguments) {
-            server.tracking.remember(session.id, key);
+            server.tracking.remember(session.client.id, key);
         }
         server.tracking.shrink_to(server.config.tracking_table_keys_max());
     }
@@ -29,6 +29,6 @@ pub(super) fn remember_keys(
 #[inline]
 pub(super) fn show(server: &Server, session: &Session, entry: &CommandEntry, arguments: Arguments<'_>) {
     if server.monitors.is_watched() {
-        server.monitors.show(Sender::Client(&session.client), session.database, entry, arguments);
+        server.monitors.show(Sender::Client(&session.client), session.database(), entry, arguments);
     }
 }

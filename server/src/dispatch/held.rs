@@ -81,7 +81,7 @@ fn run_once(
     let reply = ReplyEncoder::new(output, session.protocol);
     match entry.command.handler {
         Handler::Keys(handler) => {
-            let mut keys = held.command(session.database);
+            let mut keys = held.command(session.database());
             if session.no_touch {
                 keys.stop_touching();
             }

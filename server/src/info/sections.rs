@@ -4,6 +4,7 @@ use thermocline_engine::EngineMetrics;
 
 use super::View;
 use super::{Field, FieldValue, Sample, Section, tiering};
+use crate::access::log::Reason;
 use crate::command::connection::REDIS_VERSION;
 use crate::command::server::Allocator;
 use crate::config::total_memory_bytes;
@@ -206,6 +207,7 @@ fn persistence(server: &View<'_>) -> Vec<Field> {
 }
 
 fn stats(server: &View<'_>) -> Vec<Field> {
+    let denied = |reason| server.access.log.count(reason);
     let totals = server.metrics.totals();
     let EngineMetrics { keyspace_hits, keyspace_misses, expired_keys, evicted_keys, .. } =
         server.databases().metrics();
@@ -232,7 +234,11 @@ fn stats(server: &View<'_>) -> Vec<Field> {
         Field::counter("keyspace_misses", keyspace_misses, "Look-ups of keys that do not exist."),
         topics("pubsub_channels", TopicKind::Channel, "Channels that somebody is subscribed to."),
         topics("pubsub_patterns", TopicKind::Pattern, "Patterns that somebody is subscribed to."),
-        topics("pubsubshard_channels", TopicKind::ShardChannel, "Shard channels that somebody is subscribed to."),
+        topics(
+            "pubsubshard_channels",
+            TopicKind::ShardChannel,
+            "Shard channels that somebody is subscribed to.",
+        ),
         Field::text("latest_fork_usec", "0"),
         Field::text("total_forks", "0"),
         Field::gauge("tracking_total_keys", tracked_keys as u64, "Keys that caching clients have read."),
@@ -256,6 +262,14 @@ fn stats(server: &View<'_>) -> Vec<Field> {
             "client_output_buffer_limit_disconnections",
             totals.output_limit_closings + server.courier.closings(),
             "Connections closed for client-output-buffer-limit.",
+        ),
+        Field::counter("acl_access_denied_auth", denied(Reason::Authentication), "Log-ins refused."),
+        Field::counter("acl_access_denied_cmd", denied(Reason::Command), "Commands refused by ACL."),
+        Field::counter("acl_access_denied_key", denied(Reason::Key), "Commands refused by ACL for a key."),
+        Field::counter(
+            "acl_access_denied_channel",
+            denied(Reason::Channel),
+            "Commands refused by ACL for a channel.",
         ),
         Field::counter("total_cold_requests", totals.cold_requests, "Requests that waited for the SSD."),
     ]

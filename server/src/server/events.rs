@@ -78,10 +78,8 @@ const LETTERS: [(char, EventClass); 14] = [
 const ALL_LETTERS: usize = 10;
 
 /// What the engine tells of.
-const BY_ENGINE: EventClass = EventClass::EXPIRED
-    .with(EventClass::EVICTED)
-    .with(EventClass::NEW)
-    .with(EventClass::KEY_MISS);
+const BY_ENGINE: EventClass =
+    EventClass::EXPIRED.with(EventClass::EVICTED).with(EventClass::NEW).with(EventClass::KEY_MISS);
 
 /// The classes that the letters of `notify-keyspace-events` stand for; `None` where one stands for nothing.
 pub fn parse_classes(letters: &str) -> Option<EventClass> {
@@ -100,9 +98,10 @@ pub fn parse_classes(letters: &str) -> Option<EventClass> {
 pub fn show_classes(classes: EventClass) -> String {
     let is_set = |class: EventClass| classes.has_any(class);
     let are_all_set = LETTERS[..ALL_LETTERS].iter().all(|(_, class)| is_set(*class));
-    let shown = LETTERS.iter().enumerate().filter(|(at, (_, class))| {
-        is_set(*class) && !(are_all_set && *at < ALL_LETTERS)
-    });
+    let shown = LETTERS
+        .iter()
+        .enumerate()
+        .filter(|(at, (_, class))| is_set(*class) && !(are_all_set && *at < ALL_LETTERS));
     are_all_set.then_some('A').into_iter().chain(shown.map(|(_, (letter, _))| *letter)).collect()
 }
 
@@ -236,13 +235,9 @@ mod tests {
     #[test]
     fn only_some_changes_are_events_by_themselves() {
         let emit = |events: &Events| {
-            for change in [
-                Change::Created,
-                Change::Written,
-                Change::Removed,
-                Change::Expired,
-                Change::Evicted,
-            ] {
+            for change in
+                [Change::Created, Change::Written, Change::Removed, Change::Expired, Change::Evicted]
+            {
                 events.changed(0, b"k", change);
             }
             events.missed(0, b"x");

@@ -1,6 +1,7 @@
 //! MONITOR: clients that are shown every command.
 
 use std::io::Write;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -100,25 +101,25 @@ fn describe(
         }
     };
     written.expect("memory takes everything");
-    let secrets = first_secret(entry, arguments);
+    let secrets = secrets(entry, arguments);
     for (at, argument) in arguments.iter().enumerate() {
         line.extend_from_slice(b" \"");
-        quote(if at >= secrets { REDACTED } else { argument }, &mut line);
+        quote(if secrets.contains(&at) { REDACTED } else { argument }, &mut line);
         line.push(b'"');
     }
     line.extend_from_slice(b"\r\n");
     line
 }
 
-/// From which argument on all are secret.
-fn first_secret(entry: &CommandEntry, arguments: Arguments<'_>) -> usize {
+/// The positions of arguments that are not to be shown.
+fn secrets(entry: &CommandEntry, arguments: Arguments<'_>) -> Range<usize> {
     match &*entry.full_name {
-        "auth" => 1,
+        "auth" => 1..arguments.len(),
         "hello" => {
-            let auth = arguments.iter().skip(2).position(|argument| is_word(argument, "AUTH"));
-            auth.map_or(usize::MAX, |at| at + 3)
+            let auth = (2..arguments.len()).find(|&at| is_word(arguments.get(at), "AUTH"));
+            auth.map_or(0..0, |at| at + 1..at + 3)
         }
-        _ => usize::MAX,
+        _ => 0..0,
     }
 }
 
@@ -169,9 +170,11 @@ mod tests {
 
     #[test]
     fn passwords_are_not_shown() {
-        for words in
-            [&[&b"AUTH"[..], b"pw"][..], &[b"auth", b"user", b"pw"], &[b"hello", b"3", b"AUTH", b"user", b"pw"]]
-        {
+        for words in [
+            &[&b"AUTH"[..], b"pw"][..],
+            &[b"auth", b"user", b"pw"],
+            &[b"hello", b"3", b"AUTH", b"user", b"pw"],
+        ] {
             let shown = line(Sender::Script, words);
             assert!(shown.contains("(redacted)") && !shown.contains("pw"), "{shown}");
         }

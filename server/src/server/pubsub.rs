@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 use smallvec::SmallVec;
+use thermocline_protocol::ReplyEncoder;
 
 use super::clients::ClientShared;
 use super::courier::{Courier, Letter};
@@ -62,9 +63,9 @@ impl PubSub {
     /// Subscribes a client; nothing changes where it is already.
     pub fn subscribe(&self, kind: TopicKind, name: &[u8], client: &Arc<ClientShared>) {
         loop {
-            let topic = self.find(kind, name).unwrap_or_else(|| {
-                Arc::clone(self.topics(kind).write().entry(name.into()).or_default())
-            });
+            let topic = self
+                .find(kind, name)
+                .unwrap_or_else(|| Arc::clone(self.topics(kind).write().entry(name.into()).or_default()));
             let mut subscribers = topic.0.lock();
             if !subscribers.is_forgotten {
                 subscribers.by_id.insert(client.id, Arc::clone(client));
@@ -99,42 +100,43 @@ impl PubSub {
 
     fn publish_to_channel(&self, channel: &[u8], message: &[u8]) -> usize {
         let Some(topic) = self.find(TopicKind::Channel, channel) else { return 0 };
-        topic.deliver(&self.courier, &Letter::new(|reply| {
-            reply.push(3);
-            [&b"message"[..], channel, message].into_iter().for_each(|part| reply.bulk(part));
-        }))
+        topic.deliver(
+            &self.courier,
+            &Letter::new(|reply| {
+                reply.push(3);
+                [&b"message"[..], channel, message].into_iter().for_each(|part| reply.bulk(part));
+            }),
+        )
     }
 
     fn publish_to_patterns(&self, channel: &[u8], message: &[u8]) -> usize {
-        let patterns = self.topics(TopicKind::Pattern).read();
-        let is_match = |pattern: &[u8]| glob::matches(pattern, channel, Case::Sensitive);
-        let matching: SmallVec<[(Box<[u8]>, Arc<Topic>); 4]> = patterns
-            .iter()
-            .filter(|(pattern, _)| is_match(pattern))
-            .map(|(pattern, topic)| (pattern.clone(), Arc::clone(topic)))
-            .collect();
-        drop(patterns);
-        let deliver = |(pattern, topic): &(Box<[u8]>, Arc<Topic>)| {
-            topic.deliver(&self.courier, &Letter::new(|reply| {
+        let mut matching = SmallVec::<[(Box<[u8]>, Arc<Topic>); 4]>::new();
+        for (pattern, topic) in &*self.topics(TopicKind::Pattern).read() {
+            if glob::matches(pattern, channel, Case::Sensitive) {
+                matching.push((pattern.clone(), Arc::clone(topic)));
+            }
+        }
+        let mut receivers = 0;
+        for (pattern, topic) in matching {
+            let letter = Letter::new(|reply| {
                 reply.push(4);
-                [&b"pmessage"[..], pattern, channel, message].into_iter().for_each(|part| reply.bulk(part));
-            }))
-        };
-        matching.iter().map(deliver).sum()
+                [&b"pmessage"[..], &pattern, channel, message].into_iter().for_each(|part| reply.bulk(part));
+            });
+            receivers += topic.deliver(&self.courier, &letter);
+        }
+        receivers
     }
 
     /// Sends a message to all who are subscribed to the shard channel. Returns how many they are.
     pub fn publish_to_shard(&self, channel: &[u8], message: &[u8]) -> usize {
         let Some(topic) = self.find(TopicKind::ShardChannel, channel) else { return 0 };
-        topic.deliver(&self.courier, &Letter::new(|reply| {
-            reply.push(3);
-            [&b"smessage"[..], channel, message].into_iter().for_each(|part| reply.bulk(part));
-        }))
-    }
-
-    /// Whether anybody is subscribed to anything that a message could reach.
-    pub fn has_listeners(&self) -> bool {
-        self.topic_count(TopicKind::Channel) + self.topic_count(TopicKind::Pattern) > 0
+        topic.deliver(
+            &self.courier,
+            &Letter::new(|reply| {
+                reply.push(3);
+                [&b"smessage"[..], channel, message].into_iter().for_each(|part| reply.bulk(part));
+            }),
+        )
     }
 
     /// How many topics of a kind somebody is subscribed to.
@@ -144,10 +146,10 @@ impl PubSub {
 
     /// The topics of a kind, those that a pattern matches where one is given.
     pub fn names(&self, kind: TopicKind, pattern: Option<&[u8]>) -> Vec<Box<[u8]>> {
-        let topics = self.topics(kind).read();
         let is_wanted =
-            |name: &&Box<[u8]>| pattern.is_none_or(|pattern| glob::matches(pattern, name, Case::Sensitive));
-        topics.keys().filter(is_wanted).cloned().collect()
+            |name: &[u8]| pattern.is_none_or(|pattern| glob::matches(pattern, name, Case::Sensitive));
+        let topics = self.topics(kind).read();
+        topics.keys().filter(|name| is_wanted(name)).cloned().collect()
     }
 
     /// How many clients are subscribed to a topic.
@@ -165,11 +167,8 @@ impl PubSub {
 }
 
 impl Topic {
-    fn deliver<F: Fn(&mut thermocline_protocol::ReplyEncoder<'_>)>(
-        &self,
-        courier: &Courier,
-        letter: &Letter<F>,
-    ) -> usize {
+    /// Returns how many subscribers there are.
+    fn deliver<F: Fn(&mut ReplyEncoder<'_>)>(&self, courier: &Courier, letter: &Letter<F>) -> usize {
         let round = courier.begin();
         let subscribers = self.0.lock();
         subscribers.by_id.values().for_each(|client| round.deliver(client, letter.for_client(client)));

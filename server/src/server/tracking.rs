@@ -73,6 +73,11 @@ impl Tracker {
         Self { client, redirect, broadcasts, no_loop, is_broken: AtomicBool::new(false) }
     }
 
+    /// Whether it is not told of what this client changes.
+    fn ignores(&self, client_id: u64) -> bool {
+        self.no_loop && self.client.id == client_id
+    }
+
     /// Whether the client that is to be told instead was gone when there was something to tell.
     pub fn is_broken(&self) -> bool {
         self.is_broken.load(Ordering::Relaxed)
@@ -202,7 +207,7 @@ impl Tracking {
         let round = self.courier.begin();
         let trackers = self.trackers.read();
         for tracker in readers.iter().filter_map(|id| trackers.get(id)) {
-            if !tracker.broadcasts && !(tracker.no_loop && tracker.client.id == current) {
+            if !tracker.broadcasts && !tracker.ignores(current) {
                 self.tell(&round, tracker, &Letter::new(invalidation(Some([key]))));
             }
         }
@@ -232,7 +237,7 @@ impl Tracking {
             }
             let letter = Letter::new(invalidation(Some(&keys)));
             for tracker in trackers.values() {
-                if !(tracker.no_loop && tracker.client.id == current) {
+                if !tracker.ignores(current) {
                     self.tell(&round, tracker, &letter);
                 }
             }
@@ -303,11 +308,13 @@ fn invalidation<K: AsRef<[u8]>>(keys: Option<impl AsRef<[K]>>) -> impl Fn(&mut R
 /// Clients by id, in order.
 type Readers = SmallVec<[u64; 2]>;
 
+type Stripe = Mutex<IndexMap<Box<[u8]>, Readers>>;
+
 /// Which clients have read which keys.
 #[derive(Default)]
 struct Table {
     hasher: RandomState,
-    stripes: [Mutex<IndexMap<Box<[u8]>, Readers, RandomState>>; STRIPES],
+    stripes: [Stripe; STRIPES],
     key_count: AtomicUsize,
 }
 
@@ -352,13 +359,11 @@ impl Table {
     }
 
     fn size(&self) -> (usize, usize) {
-        let items = |stripe: &Mutex<IndexMap<_, Readers, _>>| -> usize {
-            stripe.lock().values().map(SmallVec::len).sum()
-        };
+        let items = |stripe: &Stripe| stripe.lock().values().map(SmallVec::len).sum::<usize>();
         (self.key_count.load(Ordering::Relaxed), self.stripes.iter().map(items).sum())
     }
 
-    fn stripe(&self, key: &[u8]) -> &Mutex<IndexMap<Box<[u8]>, Readers, RandomState>> {
+    fn stripe(&self, key: &[u8]) -> &Stripe {
         &self.stripes[self.hasher.hash_one(key) as usize % STRIPES]
     }
 }

@@ -1,5 +1,7 @@
 //! PING, ECHO, SELECT, QUIT, RESET.
 
+use std::sync::Arc;
+
 use thermocline_protocol::{Arguments, Protocol};
 
 use super::{ANY_STATE_FAST, CONNECTION};
@@ -89,7 +91,7 @@ fn select(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Fai
     }
     let database = usize::try_from(number).ok();
     let database = database.filter(|database| *database < context.server.engine.database_count());
-    context.session.database = database.ok_or(Failure::error(NO_SUCH_DATABASE))?;
+    context.session.select(database.ok_or(Failure::error(NO_SUCH_DATABASE))?);
     context.reply.ok();
     Ok(())
 }
@@ -109,8 +111,9 @@ fn reset(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
     session.client.take_messages(&mut messages);
     context.reply.raw(&messages);
     session.protocol = Protocol::Resp2;
-    session.database = 0;
-    session.is_authenticated = !context.server.config.has_password();
+    session.select(0);
+    session.become_user(Arc::clone(context.server.access.default_user()));
+    session.is_authenticated = !context.server.access.asks_for_password();
     session.no_touch = false;
     session.no_evict = false;
     session.reply_mode = ReplyMode::On;

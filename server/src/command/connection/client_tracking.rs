@@ -126,7 +126,7 @@ pub(super) fn tracking(context: &mut Context<'_>, arguments: Arguments<'_>) -> R
         });
     } else if let Some(hearing) = &mut session.hearing {
         hearing.tracking = None;
-        server.tracking.stop(session.id);
+        server.tracking.stop(session.client.id);
         if hearing.is_empty() {
             session.hearing = None;
         }
@@ -179,8 +179,11 @@ pub(super) fn trackinginfo(context: &mut Context<'_>, _: Arguments<'_>) -> Resul
     let flags = tracking.map_or_else(
         || vec!["off"],
         |tracking| {
-            let is_broken =
-                context.server.tracking.tracker(context.session.id).is_some_and(|tracker| tracker.is_broken());
+            let is_broken = context
+                .server
+                .tracking
+                .tracker(context.session.client.id)
+                .is_some_and(|tracker| tracker.is_broken());
             let is = |choice| tracking.choice == choice;
             let flags = [
                 (true, "on"),

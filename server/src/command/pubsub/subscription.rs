@@ -11,11 +11,8 @@ use crate::server::pubsub::TopicKind;
 
 const SUBSCRIPTION: Command = Command { flags: PUBSUB.flags.with(Flags::NOSCRIPT), ..PUBSUB };
 
-const SHARD_SUBSCRIPTION: Command = Command {
-    keys: KeyPositions::Channels { last: -1 },
-    since: "7.0.0",
-    ..SUBSCRIPTION
-};
+const SHARD_SUBSCRIPTION: Command =
+    Command { keys: KeyPositions::Channels { last: -1 }, since: "7.0.0", ..SUBSCRIPTION };
 
 pub(super) const SUBSCRIBE: Command = Command {
     name: "subscribe",
@@ -143,12 +140,7 @@ fn end(
     Ok(())
 }
 
-fn confirm(
-    reply: &mut ReplyEncoder<'_>,
-    command: &str,
-    name: Option<&[u8]>,
-    subscriptions: usize,
-) {
+fn confirm(reply: &mut ReplyEncoder<'_>, command: &str, name: Option<&[u8]>, subscriptions: usize) {
     reply.push(3);
     reply.bulk(command.as_bytes());
     match name {

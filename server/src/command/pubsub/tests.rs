@@ -13,7 +13,9 @@ fn fixture() -> Fixture {
 
 fn confirmation(kind: char, command: &str, name: &str, count: usize) -> String {
     let (command_length, name_length) = (command.len(), name.len());
-    format!("{kind}3\\r\\n${command_length}\\r\\n{command}\\r\\n${name_length}\\r\\n{name}\\r\\n:{count}\\r\\n")
+    format!(
+        "{kind}3\\r\\n${command_length}\\r\\n{command}\\r\\n${name_length}\\r\\n{name}\\r\\n:{count}\\r\\n"
+    )
 }
 
 #[test]

@@ -76,7 +76,10 @@ const SUBCOMMANDS: &[Command] = &[
 ];
 
 const HELP: &[Entry] = &[
-    ("CHANNELS [<pattern>]", &["Return the channels (that match the pattern) which somebody is subscribed to."]),
+    (
+        "CHANNELS [<pattern>]",
+        &["Return the channels (that match the pattern) which somebody is subscribed to."],
+    ),
     ("NUMPAT", &["Return the number of patterns that somebody is subscribed to."]),
     (
         "NUMSUB [<channel> ...]",
@@ -86,7 +89,10 @@ const HELP: &[Entry] = &[
         "SHARDCHANNELS [<pattern>]",
         &["Return the shard channels (that match the pattern) which somebody is subscribed to."],
     ),
-    ("SHARDNUMSUB [<shardchannel> ...]", &["Return how many clients are subscribed to each of the shard channels."]),
+    (
+        "SHARDNUMSUB [<shardchannel> ...]",
+        &["Return how many clients are subscribed to each of the shard channels."],
+    ),
 ];
 
 fn channels(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
@@ -97,11 +103,7 @@ fn shardchannels(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<
     reply_names(context, arguments, TopicKind::ShardChannel)
 }
 
-fn reply_names(
-    context: &mut Context<'_>,
-    arguments: Arguments<'_>,
-    kind: TopicKind,
-) -> Result<(), Failure> {
+fn reply_names(context: &mut Context<'_>, arguments: Arguments<'_>, kind: TopicKind) -> Result<(), Failure> {
     let pattern = match arguments.len() {
         2 => None,
         3 => Some(arguments.get(2)),
@@ -126,11 +128,7 @@ fn shardnumsub(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<()
     reply_counts(context, arguments, TopicKind::ShardChannel)
 }
 
-fn reply_counts(
-    context: &mut Context<'_>,
-    arguments: Arguments<'_>,
-    kind: TopicKind,
-) -> Result<(), Failure> {
+fn reply_counts(context: &mut Context<'_>, arguments: Arguments<'_>, kind: TopicKind) -> Result<(), Failure> {
     let names = arguments.skip(2);
     context.reply.array(2 * names.len());
     for name in names.iter() {

@@ -58,12 +58,10 @@ pub(super) const ROWS: &[OptionRow] = &[
     OptionRow::size("set-max-listpack-value", 64, 0).doc("How long a member of such a set may be."),
     OptionRow::integer("zset-max-listpack-entries", 128, 0, i64::MAX)
         .alias("zset-max-ziplist-entries")
-        .kept()
-        .doc("Redis' encoding of small sorted sets."),
+        .doc("Up to how many members a sorted set is kept in its compact form. Never more than 65535."),
     OptionRow::size("zset-max-listpack-value", 64, 0)
         .alias("zset-max-ziplist-value")
-        .kept()
-        .doc("Redis' encoding of small sorted sets."),
+        .doc("Up to which length of its members, in bytes, a sorted set is kept in its compact form."),
     OptionRow::size("hll-sparse-max-bytes", 3000, 0)
         .doc("Up to how many bytes, 16 of them its head, a HyperLogLog is kept in its sparse form."),
     OptionRow::size("stream-node-max-bytes", 4096, 0).kept().doc("Redis' encoding of streams."),
