@@ -42,3 +42,13 @@ fn commands_about_users_reply_as_redis_does() {
 fn hyperloglog_commands_reply_as_redis_does() {
     check(include_str!("../compat/hyperloglogs.txt"));
 }
+
+#[test]
+fn transactions_reply_as_redis_does() {
+    check(include_str!("../compat/transactions.txt"));
+}
+
+#[test]
+fn blocking_commands_reply_as_redis_does() {
+    check(include_str!("../compat/blocking.txt"));
+}

@@ -249,8 +249,11 @@ impl<'a> Batch<'a> {
             }
         }
         self.last_command = Some(entry.id);
-        let duration_ns = self.lap_ns();
-        metrics.note_call(duration_ns, self.tracks_latency);
+        let (duration_ns, waited_ns) = (self.lap_ns(), std::mem::take(&mut self.waited_ns));
+        metrics.note_call(duration_ns.saturating_sub(waited_ns), self.tracks_latency);
+        if waited_ns > 0 {
+            metrics.note_wait(waited_ns, self.tracks_latency);
+        }
         // The clock's last bits choose a few calls at random.
         if self.began & DRAM_SAMPLE_MASK == 0
             && self.is_hot
@@ -260,7 +263,7 @@ impl<'a> Batch<'a> {
             self.server.engine.note_dram_read(duration_ns);
         }
         if duration_ns >= self.slow_ns {
-            self.note_slow(entry, arguments, duration_ns);
+            self.note_slow(entry, arguments, duration_ns, waited_ns);
         }
         hearing::show(self.server, self.session, entry, arguments);
         if let Some(hearing) = &mut self.session.hearing {
@@ -282,6 +285,14 @@ impl<'a> Batch<'a> {
     #[inline(never)]
     pub(super) fn refuse(&mut self, entry: Option<&CommandEntry>, text: &[u8]) -> Outcome {
         let start = self.output.len();
+        let aborted = match entry {
+            Some(entry) if matches!(entry.command.handler, Handler::Exec) => {
+                self.session.discard_transaction(self.server);
+                Some([refusal::EXEC_ABORTED, text.strip_prefix(b"ERR ").unwrap_or(text)].concat())
+            }
+            _ => None,
+        };
+        let text = aborted.as_deref().unwrap_or(text);
         if let Some(transaction) = &mut self.session.transaction {
             transaction.is_broken = true;
         }
