@@ -1,3 +1,5 @@
+//! What the commands of this group reply.
+
 use std::sync::Arc;
 
 use thermocline_engine::UnixMillis;

@@ -9,6 +9,7 @@ pub(super) const MONITOR: Command = Command {
     name: "monitor",
     arity: 1,
     summary: "Listens for all requests received by the server in real-time.",
+    complexity: "",
     handler: Handler::Server(monitor),
     ..SERVER
 };
