@@ -7,6 +7,7 @@
 //!   command    command      the table of commands, and their handlers
 //!   session    session      what is remembered of one client
 //!   server     server       what all threads share
+//!   scripting  scripting    Lua scripts and functions
 //!   config     config       settings
 //!   info       info         what the server tells of itself: INFO, Prometheus
 //!   log          log          where the log goes, and how much goes there
@@ -20,6 +21,7 @@ pub mod info;
 mod log;
 pub mod net;
 pub mod process;
+pub mod scripting;
 pub mod server;
 pub mod session;
 mod startup;

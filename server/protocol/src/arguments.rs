@@ -15,6 +15,9 @@ const KEPT_RANGES: usize = 1024;
 /// As [`KEPT_RANGES`], for the bytes of an unquoted inline request.
 const KEPT_INLINE_BYTES: usize = 4096;
 
+/// As [`KEPT_RANGES`], for the bytes of an [`ArgumentList`].
+const KEPT_LIST_BYTES: usize = 64 << 10;
+
 /// Where one argument starts and how long it is. 32 bits are enough: see
 /// [`MAX_REQUEST_BYTES`](crate::request::MAX_REQUEST_BYTES).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +109,43 @@ impl ArgumentRanges {
     }
 }
 
+/// Arguments that were put together rather than received: what a script calls a command with.
+#[derive(Clone, Debug, Default)]
+pub struct ArgumentList {
+    bytes: Vec<u8>,
+    ranges: Vec<ArgumentRange>,
+}
+
+impl ArgumentList {
+    /// Adds an argument; false if all together would be longer than a request may be.
+    #[inline]
+    #[must_use]
+    pub fn push(&mut self, argument: &[u8]) -> bool {
+        let start = self.bytes.len();
+        if start + argument.len() > crate::request::MAX_REQUEST_BYTES {
+            return false;
+        }
+        self.bytes.extend_from_slice(argument);
+        self.ranges.push(ArgumentRange { start: start as u32, length_bytes: argument.len() as u32 });
+        true
+    }
+
+    /// The arguments.
+    #[inline]
+    pub fn arguments(&self) -> Arguments<'_> {
+        Arguments { bytes: &self.bytes, ranges: &self.ranges }
+    }
+
+    /// Forgets the arguments; keeps a modest amount of memory for the next ones.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ranges.clear();
+        self.bytes.shrink_to(KEPT_LIST_BYTES);
+        self.ranges.shrink_to(KEPT_RANGES);
+    }
+}
+
 /// The arguments of one complete request, the command's name first. Cheap to copy.
 #[derive(Clone, Copy)]
 pub struct Arguments<'a> {
@@ -191,6 +231,15 @@ mod tests {
         assert_eq!(arguments.iter().rev().collect::<Vec<_>>(), [&b""[..], b"GET"]);
         assert_eq!(arguments.skip(1).len(), 1);
         assert_eq!(format!("{arguments:?}"), r#"["GET", ""]"#);
+    }
+
+    #[test]
+    fn a_list_is_made_of_copies() {
+        let mut list = ArgumentList::default();
+        assert!([&b"SET"[..], b"", b"value"].into_iter().all(|argument| list.push(argument)));
+        assert_eq!(list.arguments().iter().collect::<Vec<_>>(), [&b"SET"[..], b"", b"value"]);
+        list.clear();
+        assert!(list.arguments().is_empty());
     }
 
     #[test]
