@@ -6,16 +6,16 @@
 //!
 //! **Invariant:** a command that returns [`Cold`] has changed nothing. [`Keys`] asserts it.
 
-use parking_lot::MutexGuard;
-use smallvec::SmallVec;
-
 use crate::access::Touch;
+use crate::databases::Databases;
 use crate::engine::Engine;
 use crate::fetch::Fetched;
 use crate::index::entry::{Handle, Place};
 use crate::index::table::TableHash;
+use crate::observer::Change;
+use crate::shard::ShardCounters;
+use crate::shard::held::{HeldShards, Shards};
 use crate::shard::keyspace::{KeyInfo, Keyspace, Removed};
-use crate::shard::{Shard, ShardCounters};
 use crate::tier::ledger::Alias;
 use crate::time::UnixMillis;
 use crate::value::Value;
@@ -40,7 +40,7 @@ pub enum SetExpiry {
 /// Locked shards, and one database of theirs.
 pub struct Keys<'a> {
     engine: &'a Engine,
-    shards: SmallVec<[(usize, MutexGuard<'a, Shard>); 1]>,
+    shards: Shards<'a>,
     database: usize,
     now: UnixMillis,
     touch: Touch,
@@ -64,7 +64,7 @@ struct Found {
 impl<'a> Keys<'a> {
     pub(crate) fn new(
         engine: &'a Engine,
-        shards: SmallVec<[(usize, MutexGuard<'a, Shard>); 1]>,
+        shards: Shards<'a>,
         database: usize,
         now: UnixMillis,
         fetched: &'a mut Fetched,
@@ -179,6 +179,27 @@ impl<'a> Keys<'a> {
         self.value::<false>(key)
     }
 
+    /// The value of a key that was asked for with [`Self::get`], and may have been changed since, while those of others are
+    /// looked at too: it leaves no trace anywhere. `None` where there is no such key.
+    ///
+    /// # Panics
+    /// If the value is cold.
+    pub fn view(&self, key: &[u8]) -> Option<&Value> {
+        let (shard, hash) = self.locate(key);
+        let keyspace = self.keyspace(shard)?;
+        let handle = keyspace.find(hash, key)?;
+        if keyspace.is_expired(handle, self.now) {
+            return None;
+        }
+        Some(match keyspace.head(handle).place() {
+            Place::Dram(number) => &keyspace.resident(number).value,
+            Place::Ssd(location) => {
+                let at = self.fetched.position(keyspace.id, location).expect("a value that was asked for");
+                self.fetched.value(at)
+            }
+        })
+    }
+
     #[inline]
     fn value<const COUNTS: bool>(&mut self, key: &[u8]) -> Result<Option<&Value>, Cold> {
         let Some(found) = self.find(key) else {
@@ -219,6 +240,19 @@ impl<'a> Keys<'a> {
     /// # Errors
     /// [`Cold`] if it must be fetched first.
     pub fn modify<T>(&mut self, key: &[u8], change: impl FnOnce(&mut Value) -> T) -> Result<Option<T>, Cold> {
+        self.modify_if(key, |value| (change(value), true))
+    }
+
+    /// The same for a change that may turn out to change nothing, and tells whether it did: if not, it counts as none, and
+    /// what the SSD has of the value is still good.
+    ///
+    /// # Errors
+    /// [`Cold`] if it must be fetched first.
+    pub fn modify_if<T>(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut Value) -> (T, bool),
+    ) -> Result<Option<T>, Cold> {
         let Some(found) = self.find(key) else { return Ok(None) };
         if let Place::Ssd(location) = self.place(found) {
             let keyspace_id = self.keyspace(found.shard).expect("a key was found in it").id;
@@ -228,10 +262,12 @@ impl<'a> Keys<'a> {
             self.promote(found, at);
         }
         self.note_access(found);
-        self.changes += 1;
         let keyspace = self.keyspace_mut(found.shard).expect("a key was found in it");
-        let result = keyspace.modify(found.handle, change);
-        self.report_growth(found.shard);
+        let (result, is_changed) = keyspace.modify_if(found.handle, change);
+        if is_changed {
+            self.report_growth(found.shard);
+            self.note_change(found.shard, key, Change::Written);
+        }
         Ok(Some(result))
     }
 
@@ -242,7 +278,7 @@ impl<'a> Keys<'a> {
         let found = self.find(key);
         let database = self.database;
         let touch = &self.touch;
-        let slot = &mut self.shards[shard].1.databases[database];
+        let slot = &mut self.shards.at_mut(shard).databases[database];
         let keyspace = slot.get_or_insert_with(|| self.engine.new_keyspace());
         let handle = found.map(|found| found.handle);
         let expiry = match expiry {
@@ -252,15 +288,15 @@ impl<'a> Keys<'a> {
         };
         let handle = keyspace.set(hash, key, handle, value, expiry, touch);
         self.recent = Some(Found { shard, hash, handle });
-        self.changes += 1;
         self.report_growth(shard);
+        self.note_change(shard, key, if found.is_some() { Change::Written } else { Change::Created });
     }
 
     /// Deletes the key; false where there is no such key. Reads nothing from the SSD.
     pub fn remove(&mut self, key: &[u8]) -> bool {
         let Some(found) = self.find(key) else { return false };
         self.remove_found(found);
-        self.changes += 1;
+        self.note_change(found.shard, key, Change::Removed);
         true
     }
 
@@ -270,7 +306,7 @@ impl<'a> Keys<'a> {
         let keyspace = self.keyspace_mut(found.shard).expect("a key was found in it");
         let handle = keyspace.change_expiry(found.hash, found.handle, expiry);
         self.recent = Some(Found { handle, ..found });
-        self.changes += 1;
+        self.note_change(found.shard, key, Change::Written);
         true
     }
 
@@ -295,7 +331,7 @@ impl<'a> Keys<'a> {
         let removed = self.move_out(found);
         self.select(to_database);
         let (shard, hash) = self.locate(to);
-        let slot = &mut self.shards[shard].1.databases[to_database];
+        let slot = &mut self.shards.at_mut(shard).databases[to_database];
         let keyspace = slot.get_or_insert_with(|| self.engine.new_keyspace());
         match removed {
             Removed::Value(value) => {
@@ -309,8 +345,9 @@ impl<'a> Keys<'a> {
             }
         }
         self.report_growth(shard);
+        self.note_change(shard, to, Change::Created);
         self.select(from_database);
-        self.changes += 1;
+        self.note_change(found.shard, from, Change::Removed);
         true
     }
 
@@ -337,19 +374,117 @@ impl<'a> Keys<'a> {
         self.touch.clock.frequency(info.access)
     }
 
+    // ---- observers
+
+    /// From now on the observer is told when this key changes, whether or not it exists, until
+    /// [`Engine::unobserve`]. Several may observe one key.
+    pub fn observe(&mut self, key: &[u8]) {
+        let (shard, _) = self.locate(key);
+        self.engine.note_observed(self.shards.number(shard));
+    }
+
+    #[inline]
+    fn note_change(&mut self, shard: usize, key: &[u8], change: Change) {
+        self.changes += 1;
+        self.tell(shard, key, change);
+    }
+
+    #[inline]
+    fn tell(&self, shard: usize, key: &[u8], change: Change) {
+        if self.engine.observes(self.shards.number(shard)) {
+            self.engine.tell_observer(self.database, key, change);
+        }
+    }
+
+    // ---- several commands on one set of locked shards
+
+    /// One command of several that run on these shards, from its first look to its reply. What all of them need was
+    /// fetched before.
+    pub fn command(&mut self, database: usize) -> Keys<'_> {
+        self.recent = None;
+        let Self { engine, shards, now, fetched, .. } = self;
+        Keys::new(engine, Shards::Held(shards), database, *now, fetched)
+    }
+
+    /// Whether the key's shard is among the locked ones.
+    pub fn covers(&self, key: &[u8]) -> bool {
+        self.shards.position(self.engine.hasher().locate(key).0).is_some()
+    }
+
+    /// Whether all shards are locked.
+    pub fn covers_all(&self) -> bool {
+        (0..self.engine.shard_count()).all(|number| self.shards.position(number) == Some(number))
+    }
+
+    /// Locks the shard of a further key, for a command that has changed something and cannot start again; false where
+    /// it is not to be had.
+    ///
+    /// # Panics
+    /// If the shards are held by somebody else.
+    pub fn cover_late(&mut self, key: &[u8]) -> bool {
+        let number = self.engine.hasher().locate(key).0;
+        let Shards::Own(guards) = &mut self.shards else {
+            panic!("only who holds shards locks more of them")
+        };
+        let Err(place) = guards.binary_search_by_key(&number, |(number, _)| *number) else { return true };
+        let Some(guard) = self.engine.acquire_late(number) else { return false };
+        guards.insert(place, (number, guard));
+        // Every shard has another place now.
+        self.recent = None;
+        true
+    }
+
+    /// Locks the shards of all further keys, likewise; false where one is not to be had.
+    ///
+    /// # Panics
+    /// If the shards are held by somebody else.
+    pub fn cover_all_late(&mut self) -> bool {
+        let Shards::Own(guards) = &mut self.shards else {
+            panic!("only who holds shards locks more of them")
+        };
+        self.recent = None;
+        for number in 0..self.engine.shard_count() {
+            if guards.get(number).is_none_or(|(other, _)| *other != number) {
+                let Some(guard) = self.engine.acquire_late(number) else { return false };
+                guards.insert(number, (number, guard));
+            }
+        }
+        true
+    }
+
+    /// Whether a command could read the key's value now: it is in DRAM, was fetched, or there is none. Where not, what
+    /// is missing is noted.
+    pub fn is_readable(&mut self, key: &[u8]) -> bool {
+        let Some(found) = self.find(key) else { return true };
+        let Place::Ssd(location) = self.place(found) else { return true };
+        let keyspace_id = self.keyspace(found.shard).expect("a key was found in it").id;
+        let is_fetched = self.fetched.position(keyspace_id, location).is_some();
+        if !is_fetched {
+            self.missing(found, key);
+        }
+        is_fetched
+    }
+
+    /// What was fetched, and what is to be.
+    pub fn fetched_mut(&mut self) -> &mut Fetched {
+        self.fetched
+    }
+
+    /// Whole databases, on the locked shards.
+    ///
+    /// # Panics
+    /// If not all are locked.
+    pub fn databases(&mut self) -> Databases<'_> {
+        assert!(self.covers_all(), "who works on whole databases holds all of them");
+        self.recent = None;
+        Databases::held(self.engine, &mut self.shards)
+    }
+
     // ---- inside
 
-    fn locate(&mut self, key: &[u8]) -> (usize, TableHash) {
+    fn locate(&self, key: &[u8]) -> (usize, TableHash) {
         let (shard, hash) = self.engine.hasher().locate(key);
-        let at = match self.shards.as_slice() {
-            [(only, _)] => {
-                assert_eq!(*only, shard, "a command touches the keys it was locked for");
-                0
-            }
-            many => many
-                .binary_search_by_key(&shard, |(number, _)| *number)
-                .expect("a command touches the keys it was locked for"),
-        };
+        let at = self.shards.position(shard).expect("a command touches the keys it was locked for");
         (at, hash)
     }
 
@@ -368,6 +503,7 @@ impl<'a> Keys<'a> {
         if keyspace.is_expired(handle, self.now) {
             self.remove_found(found);
             self.counters.expired += 1;
+            self.tell(shard, key, Change::Expired);
             return None;
         }
         self.recent = Some(found);
@@ -386,7 +522,7 @@ impl<'a> Keys<'a> {
     fn note_access(&mut self, found: Found) {
         if self.touches {
             let (database, touch) = (self.database, &self.touch);
-            let keyspace = self.shards[found.shard].1.databases[database].as_mut();
+            let keyspace = self.shards.at_mut(found.shard).databases[database].as_mut();
             keyspace.expect("a key was found in it").touch(found.handle, touch);
         }
     }
@@ -431,18 +567,19 @@ impl<'a> Keys<'a> {
 
     #[inline]
     fn keyspace(&self, shard: usize) -> Option<&Keyspace> {
-        self.shards[shard].1.databases[self.database].as_deref()
+        self.shards.at(shard).databases[self.database].as_deref()
     }
 
     #[inline]
     fn keyspace_mut(&mut self, shard: usize) -> Option<&mut Keyspace> {
-        self.shards[shard].1.databases[self.database].as_deref_mut()
+        let database = self.database;
+        self.shards.at_mut(shard).databases[database].as_deref_mut()
     }
 
     #[inline]
     fn report_growth(&mut self, at: usize) {
         let database = self.database;
-        let shard = &mut *self.shards[at].1;
+        let shard = self.shards.at_mut(at);
         if let Some(keyspace) = &mut shard.databases[database] {
             shard.unreported_bytes += keyspace.take_growth_bytes();
         }
@@ -453,10 +590,8 @@ impl<'a> Keys<'a> {
 impl Drop for Keys<'_> {
     fn drop(&mut self) {
         // A command that runs again is counted when it does.
-        if !self.is_cold
-            && let Some((_, shard)) = self.shards.first_mut()
-        {
-            shard.counters.add(&self.counters);
+        if !self.is_cold && !self.shards.is_empty() {
+            self.shards.at_mut(0).counters.add(&self.counters);
         }
     }
 }

@@ -171,7 +171,8 @@ pub(super) fn parse_integer(bytes: &[u8]) -> Option<i64> {
     if negative { 0i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
 }
 
-fn decimal_length(integer: i64) -> usize {
+/// How many bytes an integer's digits and sign are.
+pub(super) fn decimal_length(integer: i64) -> usize {
     let digits = integer.unsigned_abs().checked_ilog10().map_or(1, |log| log as usize + 1);
     digits + usize::from(integer < 0)
 }

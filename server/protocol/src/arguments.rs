@@ -15,8 +15,8 @@ const KEPT_RANGES: usize = 1024;
 /// As [`KEPT_RANGES`], for the bytes of an unquoted inline request.
 const KEPT_INLINE_BYTES: usize = 4096;
 
-/// As [`KEPT_RANGES`], for the bytes of an [`ArgumentList`].
-const KEPT_LIST_BYTES: usize = 64 << 10;
+/// As [`KEPT_RANGES`], for the bytes of [`OwnedArguments`].
+const KEPT_OWNED_BYTES: usize = 64 << 10;
 
 /// Where one argument starts and how long it is. 32 bits are enough: see
 /// [`MAX_REQUEST_BYTES`](crate::request::MAX_REQUEST_BYTES).
@@ -109,31 +109,49 @@ impl ArgumentRanges {
     }
 }
 
-/// Arguments that were put together rather than received: what a script calls a command with.
-#[derive(Clone, Debug, Default)]
-pub struct ArgumentList {
+/// Arguments with memory of their own: a request that is to be run later, or by somebody else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnedArguments {
     bytes: Vec<u8>,
     ranges: Vec<ArgumentRange>,
 }
 
-impl ArgumentList {
-    /// Adds an argument; false if all together would be longer than a request may be.
-    #[inline]
-    #[must_use]
-    pub fn push(&mut self, argument: &[u8]) -> bool {
-        let start = self.bytes.len();
-        if start + argument.len() > crate::request::MAX_REQUEST_BYTES {
-            return false;
-        }
-        self.bytes.extend_from_slice(argument);
-        self.ranges.push(ArgumentRange { start: start as u32, length_bytes: argument.len() as u32 });
-        true
+impl OwnedArguments {
+    /// These words, copied.
+    ///
+    /// # Panics
+    ///
+    /// If they are longer than a request may be, together.
+    pub fn new<'w>(words: impl IntoIterator<Item = &'w [u8]>) -> Self {
+        let mut arguments = Self::default();
+        arguments.replace(words);
+        arguments
     }
 
-    /// The arguments.
+    /// These words instead, in the same memory.
+    ///
+    /// # Panics
+    ///
+    /// If they are longer than a request may be, together.
+    pub fn replace<'w>(&mut self, words: impl IntoIterator<Item = &'w [u8]>) {
+        self.bytes.clear();
+        self.ranges.clear();
+        for word in words {
+            assert!(self.push(word), "no request is as long");
+        }
+    }
+
+    /// Adds a word; false if all together would be longer than a request may be.
     #[inline]
-    pub fn arguments(&self) -> Arguments<'_> {
-        Arguments { bytes: &self.bytes, ranges: &self.ranges }
+    #[must_use]
+    pub fn push(&mut self, word: &[u8]) -> bool {
+        let start = self.bytes.len();
+        if start + word.len() > crate::request::MAX_REQUEST_BYTES {
+            return false;
+        }
+        self.bytes.extend_from_slice(word);
+        self.ranges.push(ArgumentRange { start: start as u32, length_bytes: word.len() as u32 });
+        true
     }
 
     /// Forgets the arguments; keeps a modest amount of memory for the next ones.
@@ -141,8 +159,19 @@ impl ArgumentList {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.ranges.clear();
-        self.bytes.shrink_to(KEPT_LIST_BYTES);
+        self.bytes.shrink_to(KEPT_OWNED_BYTES);
         self.ranges.shrink_to(KEPT_RANGES);
+    }
+
+    /// The arguments.
+    #[inline]
+    pub fn as_arguments(&self) -> Arguments<'_> {
+        Arguments { bytes: &self.bytes, ranges: &self.ranges }
+    }
+
+    /// Memory behind them, in bytes.
+    pub fn heap_bytes(&self) -> usize {
+        self.bytes.capacity() + self.ranges.capacity() * size_of::<ArgumentRange>()
     }
 }
 
@@ -184,6 +213,16 @@ impl<'a> Arguments<'a> {
     #[inline]
     pub fn skip(&self, first: usize) -> Arguments<'a> {
         Arguments { bytes: self.bytes, ranges: &self.ranges[first..] }
+    }
+
+    /// The first `count` arguments; there are at least as many.
+    ///
+    /// # Panics
+    ///
+    /// If there are not.
+    #[inline]
+    pub fn first(&self, count: usize) -> Arguments<'a> {
+        Arguments { bytes: self.bytes, ranges: &self.ranges[..count] }
     }
 
     /// All of them, in order.
@@ -234,15 +273,6 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_made_of_copies() {
-        let mut list = ArgumentList::default();
-        assert!([&b"SET"[..], b"", b"value"].into_iter().all(|argument| list.push(argument)));
-        assert_eq!(list.arguments().iter().collect::<Vec<_>>(), [&b"SET"[..], b"", b"value"]);
-        list.clear();
-        assert!(list.arguments().is_empty());
-    }
-
-    #[test]
     fn clearing_gives_back_the_memory_of_a_huge_request() {
         let mut ranges = ArgumentRanges::new();
         for start in 0..100_000 {
@@ -251,5 +281,13 @@ mod tests {
         ranges.clear();
         assert!(ranges.is_empty());
         assert!(ranges.ranges.capacity() <= 2 * KEPT_RANGES);
+    }
+
+    #[test]
+    fn owned_arguments_are_the_words_they_were_made_of() {
+        let mut owned = OwnedArguments::new([&b"SET"[..], b"", b"value"]);
+        assert_eq!(owned.as_arguments().iter().collect::<Vec<_>>(), [&b"SET"[..], b"", b"value"]);
+        owned.replace([&b"GET"[..]]);
+        assert_eq!(owned.as_arguments().iter().collect::<Vec<_>>(), [&b"GET"[..]]);
     }
 }

@@ -4,6 +4,7 @@
 use thermocline_protocol::Arguments;
 
 use super::{Command, Flags, Reads};
+use crate::access::patterns::KeyAccess;
 use crate::command::arguments::is_word;
 
 /// What a command does with one or several of its keys.
@@ -12,6 +13,8 @@ pub struct KeyUse {
     flags: &'static [&'static str],
     /// Why the flags are what they are, for people; mostly empty.
     notes: &'static str,
+    /// Whether what there was does not matter.
+    is_blind: bool,
     /// Where it depends on the arguments: `flags` is the most it may do then.
     given: Option<fn(Arguments<'_>) -> KeyUse>,
 }
@@ -29,14 +32,19 @@ impl KeyUse {
     pub const DELETE: Self = Self::new(&["RM", "delete"]);
     /// Replies with what the value holds, and deletes the key.
     pub const TAKE: Self = Self::new(&["RW", "access", "delete"]);
+    /// Takes something out of what there is.
+    pub const REMOVE: Self = Self::new(&["RW", "delete"]);
     /// Adds to what there is.
     pub const EXTEND: Self = Self::new(&["RW", "insert"]);
     /// Changes what there is.
     pub const CHANGE: Self = Self::new(&["RW", "update"]);
+    /// SINTERSTORE: replaces whatever there is, though Redis does not say so.
+    pub const REPLACE: Self = Self { is_blind: true, ..Self::CHANGE };
     /// Replies with what the value holds, or held, and changes it.
     pub const READ_AND_CHANGE: Self = Self::new(&["RW", "access", "update"]);
     /// SET: blind, unless it replies the old value.
     pub const SET: Self = Self {
+        is_blind: false,
         flags: &["RW", "access", "update", "variable_flags"],
         notes: "RW and ACCESS due to the optional `GET` argument",
         given: Some(|arguments| match arguments.iter().skip(3).any(|word| is_word(word, "GET")) {
@@ -57,8 +65,19 @@ impl KeyUse {
     pub const GETEX: Self =
         Self { notes: "RW and UPDATE because it changes the TTL", ..Self::READ_AND_CHANGE };
 
+    /// Replies with what the value holds, and adds to it.
+    pub const READ_AND_EXTEND: Self = Self::new(&["RW", "access", "insert"]);
+    /// PFCOUNT: keeps what it counted with the value.
+    pub const PFCOUNT: Self = Self {
+        notes: "RW because it may change the internal representation of the key, and propagate to replicas",
+        ..Self::READ_AND_RECODE
+    };
+    /// Replies with what the value holds, and may represent it in another way.
+    pub const READ_AND_RECODE: Self = Self::new(&["RW", "access"]);
+
     const fn new(flags: &'static [&'static str]) -> Self {
-        Self { flags, notes: "", given: None }
+        let is_blind = matches!(flags[0].as_bytes(), b"OW");
+        Self { flags, notes: "", is_blind, given: None }
     }
 
     /// The flags of the specification, in Redis' order.
@@ -73,7 +92,15 @@ impl KeyUse {
 
     /// Whether what there was does not matter, whatever the arguments.
     pub fn is_blind(self) -> bool {
-        self.flags.contains(&"OW")
+        self.is_blind
+    }
+
+    /// What it needs the permission for: to look at the key itself, none.
+    pub fn access(self) -> KeyAccess {
+        KeyAccess {
+            reads: self.flags.contains(&"access"),
+            writes: ["insert", "update", "delete"].iter().any(|flag| self.flags.contains(flag)),
+        }
     }
 
     /// What the command does with these arguments.

@@ -13,7 +13,7 @@ use super::batch::{Batch, Scratch, Stop};
 use super::input::Input;
 use super::output_limit::UNCHECKED_BYTES;
 use super::{admission, refusal, waits};
-use crate::net::{Connection, RecvBuffer};
+use crate::net::{Connection, Incoming, RecvBuffer};
 use crate::server::Thread;
 use crate::server::clients::ClientShared;
 use crate::session::Session;
@@ -51,7 +51,7 @@ impl Client {
     /// What to tell it instead: there are too many clients, or `protected-mode` keeps it out.
     fn admit(connection: &Connection, thread: &Rc<Thread>) -> Result<Self, &'static [u8]> {
         let server = &thread.server;
-        let mut shared = ClientShared::new(connection.id(), server.clock.now(), Some(connection.closer()));
+        let mut shared = ClientShared::new(connection.id(), server.clock.now(), Some(connection.remote()));
         shared.peer = connection.peer_addr();
         shared.local = connection.local_addr();
         shared.fd = connection.fd().as_raw_fd();
@@ -60,15 +60,15 @@ impl Client {
             thread.metrics.refused_connections.add(1);
             return Err(refusal::TOO_MANY_CLIENTS);
         }
-        if !admission::is_let_in(shared.peer, &server.config) {
+        if !admission::is_let_in(shared.peer, server.config.protected_mode(), &server.access) {
             server.clients.remove(shared.id);
             thread.metrics.refused_connections.add(1);
             return Err(refusal::PROTECTED_MODE);
         }
         thread.metrics.connections.add(1);
-        let is_authenticated = !server.config.has_password();
+        let is_authenticated = !server.access.asks_for_password();
         Ok(Self {
-            session: Session::new(shared, is_authenticated),
+            session: Session::new(shared, server.access.default_user(), is_authenticated),
             input: Input::default(),
             thread: Rc::clone(thread),
         })
@@ -76,8 +76,12 @@ impl Client {
 
     /// Answers requests until there are no more.
     async fn run(&mut self, connection: &Connection) {
-        while let Ok(Some(received)) = connection.recv().await {
-            self.receive(received);
+        loop {
+            match connection.incoming().await {
+                Ok(Incoming::Bytes(received)) => self.receive(received),
+                Ok(Incoming::Notice) => {}
+                Ok(Incoming::End) | Err(_) => break,
+            }
             let mut output = connection.output_buffer();
             let stop = self.run_batch(connection, &mut output);
             if !matches!(stop, Stop::Drained | Stop::Closing) {
@@ -88,6 +92,9 @@ impl Client {
                 if rest.await.is_err() {
                     break;
                 }
+            }
+            if self.session.client.has_messages() {
+                self.session.client.take_messages(&mut output);
             }
             let sent = if output.len() > UNCHECKED_BYTES && self.thread.server.config.limits_normal_output() {
                 let sending: Pin<Box<dyn Future<Output = io::Result<()>> + '_>> =
@@ -115,7 +122,7 @@ impl Client {
     /// Runs all requests that are there, in the thread's scratch memory.
     fn run_batch(&mut self, connection: &Connection, output: &mut Vec<u8>) -> Stop {
         let mut scratch = self.thread.scratch.borrow_mut();
-        let Scratch { arguments, fetched } = &mut *scratch;
+        let Scratch { arguments, fetched, began } = &mut *scratch;
         let mut batch = Batch::new(&self.thread, &mut self.session, output, fetched);
         let stop = loop {
             let stop = batch.run(&mut self.input, arguments);
@@ -124,6 +131,7 @@ impl Client {
             self.thread.metrics.input_bytes.add(received.len() as u64);
             self.input.receive(received);
         };
+        *began = batch.began;
         let (now, last_command) = (batch.now, batch.last_command);
         drop(scratch);
         self.note_batch(now, last_command);
@@ -138,7 +146,7 @@ impl Client {
         shared.note_query_buffer(kept_bytes);
         if kept_bytes as u64 > self.thread.server.config.query_buffer_limit_bytes() {
             tracing::warn!(
-                client = self.session.id,
+                client = self.session.client.id,
                 kept_bytes,
                 "connection closed: its request is too long"
             );
@@ -150,7 +158,8 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        self.thread.server.clients.remove(self.session.id);
+        self.session.discard_transaction(&self.thread.server);
+        self.thread.server.clients.remove(self.session.client.id);
     }
 }
 

@@ -49,7 +49,7 @@ impl<'a> OutputWatch<'a> {
         let mut watch = Self {
             connection,
             thread: Rc::clone(&client.thread),
-            client_id: client.session.id,
+            client_id: client.session.client.id,
             pending_bytes: bytes + connection.unsent_bytes(),
             limit,
         };
@@ -97,7 +97,7 @@ impl<'a> OutputWatch<'a> {
         );
         self.thread.metrics.output_limit_closings.add(1);
         // Output that is on its way is not waited for.
-        self.connection.closer().close();
+        self.connection.remote().close();
         io::ErrorKind::ConnectionAborted.into()
     }
 }

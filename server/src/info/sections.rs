@@ -2,12 +2,13 @@
 
 use thermocline_engine::EngineMetrics;
 
+use super::View;
 use super::{Field, FieldValue, Sample, Section, tiering};
+use crate::access::log::Reason;
 use crate::command::connection::REDIS_VERSION;
 use crate::command::server::Allocator;
 use crate::config::total_memory_bytes;
 use crate::net::BoundAddress;
-use crate::server::Server;
 use crate::server::metrics::CommandSummary;
 
 /// Seconds of a day.
@@ -31,7 +32,7 @@ pub(super) const SECTIONS: [Section; 14] = [
     Section { name: "keyspace", title: "Keyspace", is_default: true, fields: keyspace },
 ];
 
-fn server_fields(server: &Server) -> Vec<Field> {
+fn server_fields(server: &View<'_>) -> Vec<Field> {
     let now_ms = server.clock.now().0;
     let uptime_s = now_ms.saturating_sub(server.started_at.0) / 1000;
     let kernel = |name: &str| {
@@ -74,7 +75,7 @@ fn server_fields(server: &Server) -> Vec<Field> {
     ]
 }
 
-fn clients(server: &Server) -> Vec<Field> {
+fn clients(server: &View<'_>) -> Vec<Field> {
     let clients = server.clients.all();
     let largest = |bytes: fn(&crate::server::clients::ClientShared) -> usize| {
         clients.iter().map(|client| bytes(client)).max().unwrap_or(0) as u64
@@ -103,8 +104,8 @@ fn clients(server: &Server) -> Vec<Field> {
     ]
 }
 
-fn memory(server: &Server) -> Vec<Field> {
-    let metrics = server.engine.metrics();
+fn memory(server: &View<'_>) -> Vec<Field> {
+    let metrics = server.databases().metrics();
     let allocator = Allocator::read();
     let (rss, peak) = (metrics.resident_set_bytes, metrics.resident_set_peak_bytes);
     let dataset = metrics.dram_index_bytes + metrics.dram_values_bytes;
@@ -178,7 +179,7 @@ fn memory(server: &Server) -> Vec<Field> {
     ]
 }
 
-fn persistence(server: &Server) -> Vec<Field> {
+fn persistence(server: &View<'_>) -> Vec<Field> {
     let mut fields = vec![Field::text("loading", "0"), Field::text("async_loading", "0")];
     fields.push(Field::text("rdb_last_save_time", (server.started_at.0 / 1000).to_string()));
     // What Redis shows of a server that neither saves nor logs.
@@ -200,10 +201,11 @@ fn persistence(server: &Server) -> Vec<Field> {
     fields
 }
 
-fn stats(server: &Server) -> Vec<Field> {
+fn stats(server: &View<'_>) -> Vec<Field> {
+    let denied = |reason| server.access.log.count(reason);
     let totals = server.metrics.totals();
     let EngineMetrics { keyspace_hits, keyspace_misses, expired_keys, evicted_keys, .. } =
-        server.engine.metrics();
+        server.databases().metrics();
     vec![
         Field::counter("total_connections_received", totals.connections, "Connections taken in."),
         Field::counter("total_commands_processed", totals.commands, "Commands run."),
@@ -242,11 +244,19 @@ fn stats(server: &Server) -> Vec<Field> {
             totals.output_limit_closings,
             "Connections closed for client-output-buffer-limit.",
         ),
+        Field::counter("acl_access_denied_auth", denied(Reason::Authentication), "Log-ins refused."),
+        Field::counter("acl_access_denied_cmd", denied(Reason::Command), "Commands refused by ACL."),
+        Field::counter("acl_access_denied_key", denied(Reason::Key), "Commands refused by ACL for a key."),
+        Field::counter(
+            "acl_access_denied_channel",
+            denied(Reason::Channel),
+            "Commands refused by ACL for a channel.",
+        ),
         Field::counter("total_cold_requests", totals.cold_requests, "Requests that waited for the SSD."),
     ]
 }
 
-fn replication(server: &Server) -> Vec<Field> {
+fn replication(server: &View<'_>) -> Vec<Field> {
     vec![
         Field::text("role", "master"),
         Field::text("connected_slaves", "0"),
@@ -262,7 +272,7 @@ fn replication(server: &Server) -> Vec<Field> {
     ]
 }
 
-fn cpu(_: &Server) -> Vec<Field> {
+fn cpu(_: &View<'_>) -> Vec<Field> {
     let (system_s, user_s) = cpu_seconds().unwrap_or_default();
     vec![
         Field::fraction("used_cpu_sys", system_s, 6, "Seconds of CPU time in the kernel."),
@@ -283,7 +293,7 @@ fn cpu_seconds() -> Option<(f64, f64)> {
     Some((system / ticks_per_second, user / ticks_per_second))
 }
 
-fn commandstats(server: &Server) -> Vec<Field> {
+fn commandstats(server: &View<'_>) -> Vec<Field> {
     let field = |(name, summary): (&str, CommandSummary)| {
         let duration_us = summary.duration_ns as f64 / 1000.0;
         let sample = |metric, key, help, is_counter, number, decimals| Sample {
@@ -296,36 +306,41 @@ fn commandstats(server: &Server) -> Vec<Field> {
             decimals,
         };
         let mean_us = if summary.calls == 0 { 0.0 } else { duration_us / summary.calls as f64 };
-        Field {
-            name: format!("cmdstat_{name}").into(),
-            help: "",
-            value: FieldValue::Family(vec![
-                sample("command_calls", "calls", "Calls of a command.", true, summary.calls as f64, 0),
-                sample("command_usec", "usec", "Microseconds that a command ran.", true, duration_us, 0),
-                sample("command_usec_per_call", "usec_per_call", "Mean of the above.", false, mean_us, 2),
-                sample(
-                    "command_rejected_calls",
-                    "rejected_calls",
-                    "Refused before it ran.",
-                    true,
-                    summary.rejected as f64,
-                    0,
-                ),
-                sample(
-                    "command_failed_calls",
-                    "failed_calls",
-                    "Replied with an error.",
-                    true,
-                    summary.failed as f64,
-                    0,
-                ),
-            ]),
+        let mut samples = vec![
+            sample("command_calls", "calls", "Calls of a command.", true, summary.calls as f64, 0),
+            sample("command_usec", "usec", "Microseconds that a command ran.", true, duration_us, 0),
+            sample("command_usec_per_call", "usec_per_call", "Mean of the above.", false, mean_us, 2),
+            sample(
+                "command_rejected_calls",
+                "rejected_calls",
+                "Refused before it ran.",
+                true,
+                summary.rejected as f64,
+                0,
+            ),
+            sample(
+                "command_failed_calls",
+                "failed_calls",
+                "Replied with an error.",
+                true,
+                summary.failed as f64,
+                0,
+            ),
+        ];
+        if summary.waits > 0 {
+            // Clients read these lines as Redis writes them, so what was hot all along looks as in Redis.
+            let wait_us = summary.wait_ns as f64 / 1000.0;
+            let help = "Calls that waited for the SSD.";
+            samples.push(sample("command_cold_calls", "cold_calls", help, true, summary.waits as f64, 0));
+            let help = "Microseconds that they waited.";
+            samples.push(sample("command_cold_usec", "cold_usec", help, true, wait_us, 0));
         }
+        Field { name: format!("cmdstat_{name}").into(), help: "", value: FieldValue::Family(samples) }
     };
     called_commands(server).map(field).collect()
 }
 
-fn errorstats(server: &Server) -> Vec<Field> {
+fn errorstats(server: &View<'_>) -> Vec<Field> {
     let field = |(code, count): (String, u64)| Field {
         name: format!("errorstat_{code}").into(),
         help: "",
@@ -342,14 +357,17 @@ fn errorstats(server: &Server) -> Vec<Field> {
     server.metrics.errors().into_iter().map(field).collect()
 }
 
-fn latencystats(server: &Server) -> Vec<Field> {
+fn latencystats(server: &View<'_>) -> Vec<Field> {
     if !server.config.latency_tracking() {
         return Vec::new();
     }
     let percentiles = server.config.latency_percentiles();
     let field = |(name, summary): (&str, CommandSummary)| {
         let show = |percentile: &f64| {
-            format!("p{percentile}={:.3}", summary.percentile_ns(percentile / 100.0) as f64 / 1000.0)
+            format!(
+                "p{percentile}={:.3}",
+                summary.histogram.percentile_ns(percentile / 100.0) as f64 / 1000.0
+            )
         };
         let shown: Vec<String> = percentiles.iter().map(show).collect();
         Field {
@@ -362,21 +380,21 @@ fn latencystats(server: &Server) -> Vec<Field> {
 }
 
 /// Commands that were called, or refused.
-fn called_commands(server: &Server) -> impl Iterator<Item = (&'static str, CommandSummary)> {
+fn called_commands(server: &View<'_>) -> impl Iterator<Item = (&'static str, CommandSummary)> {
     let summaries = (0..server.commands.len())
         .map(|id| (&*server.commands.entry(id).full_name, server.metrics.command(id)))
         .filter(|(_, summary)| summary.calls + summary.rejected > 0);
     summaries.collect::<Vec<_>>().into_iter()
 }
 
-fn cluster(_: &Server) -> Vec<Field> {
+fn cluster(_: &View<'_>) -> Vec<Field> {
     vec![Field::text("cluster_enabled", "0")]
 }
 
-fn keyspace(server: &Server) -> Vec<Field> {
+fn keyspace(server: &View<'_>) -> Vec<Field> {
     let field = |database: usize| {
-        let keys = server.engine.key_count(database);
-        let expires = server.engine.expiry_count(database);
+        let keys = server.databases().key_count(database);
+        let expires = server.databases().expiry_count(database);
         let sample = |metric, key, help, number| Sample {
             metric,
             key,

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
-use thermocline_protocol::{ArgumentList, Protocol};
+use thermocline_protocol::{OwnedArguments, Protocol};
 
 use super::Host;
 use super::cjson::Settings;
@@ -63,7 +63,7 @@ pub(super) struct Context {
     /// What the script runs on.
     pub(super) fiber: CurrentFiber,
     /// The command that it calls.
-    pub(super) arguments: RefCell<ArgumentList>,
+    pub(super) arguments: RefCell<OwnedArguments>,
     /// The reply to that.
     reply: RefCell<Vec<u8>>,
     request: Cell<Request>,
@@ -165,11 +165,11 @@ impl Context {
     pub(super) fn answer(&self, host: &mut dyn Host) {
         let arguments = self.arguments.borrow();
         match self.request.get() {
-            Request::CheckAccess => self.access.set(host.check_access(arguments.arguments())),
+            Request::CheckAccess => self.access.set(host.check_access(arguments.as_arguments())),
             Request::Call => {
                 let mut reply = self.reply.borrow_mut();
                 reply.clear();
-                match host.call(arguments.arguments(), self.protocol.get(), &mut reply) {
+                match host.call(arguments.as_arguments(), self.protocol.get(), &mut reply) {
                     super::Called::Replied => {}
                     super::Called::Restart => self.unwind(Unwinding::Restart),
                 }
@@ -179,7 +179,7 @@ impl Context {
 
     /// Whether the script asks for a command that writes.
     pub(super) fn asks_to_write(&self, host: &dyn Host) -> bool {
-        self.request.get() == Request::Call && host.writes(self.arguments.borrow().arguments())
+        self.request.get() == Request::Call && host.writes(self.arguments.borrow().as_arguments())
     }
 
     /// Calls `read` with the last reply, which it takes out meanwhile.

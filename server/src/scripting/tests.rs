@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use thermocline_protocol::{Arguments, ArgumentList, Protocol, ReplyEncoder};
+use thermocline_protocol::{Arguments, OwnedArguments, Protocol, ReplyEncoder};
 
 use super::*;
 
@@ -87,13 +87,13 @@ impl World {
     }
 
     fn start(&self, program: Rc<Program>, keys: &[&str], values: &[&str]) -> ScriptRun {
-        let mut list = ArgumentList::default();
+        let mut list = OwnedArguments::default();
         for word in keys.iter().chain(values) {
             assert!(list.push(word.as_bytes()));
         }
         let request = ScriptRequest {
             program,
-            arguments: list.arguments(),
+            arguments: list.as_arguments(),
             first_key: 0,
             key_count: keys.len(),
             is_read_only: false,

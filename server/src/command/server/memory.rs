@@ -35,7 +35,7 @@ const SUBCOMMANDS: &[Command] = &[
         flags: Flags::READONLY,
         keys: KeyPositions::Range { first: 2, last: 2, step: 1 },
         summary: "Estimates the memory usage of a key.",
-        complexity: "O(1)",
+        complexity: "O(N) where N is the number of samples.",
         handler: Handler::Keys(usage),
         ..MEMORY_COMMAND
     },
@@ -54,12 +54,14 @@ const SUBCOMMANDS: &[Command] = &[
     Command {
         name: "purge",
         summary: "Asks the allocator to release memory.",
+        complexity: "Depends on how much memory is allocated, could be slow",
         handler: Handler::Server(purge),
         ..MEMORY_COMMAND
     },
     Command {
         name: "malloc-stats",
         summary: "Returns the allocator statistics.",
+        complexity: "Depends on how much memory is allocated, could be slow",
         handler: Handler::Server(malloc_stats),
         ..MEMORY_COMMAND
     },
@@ -99,8 +101,7 @@ fn usage(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(), F
 }
 
 fn stats(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
-    let server = context.server;
-    let metrics = server.engine.metrics();
+    let metrics = context.databases.metrics();
     let allocator = Allocator::read();
     let keys: u64 = metrics.items_memory + metrics.items_ssd;
     let dataset = metrics.dram_index_bytes + metrics.dram_values_bytes;
@@ -151,7 +152,7 @@ fn client_bytes(context: &Context<'_>) -> u64 {
 }
 
 fn doctor(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
-    let report = diagnose(&context.server.engine.metrics(), context.server.config.max_memory_bytes());
+    let report = diagnose(&context.databases.metrics(), context.server.config.max_memory_bytes());
     context.reply.verbatim(b"txt", report.as_bytes());
     Ok(())
 }
