@@ -3,6 +3,7 @@
 //! Before every wait whose end other clients decide, replies that are ready are sent, and the received buffer is given
 //! back, since a thread has a bounded number of them.
 
+use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
@@ -47,6 +48,8 @@ pub(super) async fn run_to_end(
     let mut fetched = std::mem::take(&mut thread.scratch.borrow_mut().fetched);
     let mut arguments = ArgumentRanges::new();
     let mut reading = Reading::default();
+    // A script is not run by the batch: why its reads failed is kept for it here.
+    let mut fetch_failure_of_script = None;
     loop {
         let mut fetch_failure = None;
         let mut waited_for_room = false;
@@ -88,6 +91,15 @@ pub(super) async fn run_to_end(
                 client.input.detach();
                 wait_for_keys(connection, thread, client, output, &mut fetched, &mut arguments).await?;
             }
+            Stop::Waits(Outcome::Suspends) => {
+                let failure = fetch_failure_of_script.take();
+                let outcome = run_suspending(thread, client, output, &mut fetched, &mut arguments, failure).await;
+                if outcome != Outcome::Answered {
+                    stop = Stop::Waits(outcome);
+                    continue;
+                }
+                reading.end(&mut fetched);
+            }
             Stop::Waits(Outcome::Waits) => {
                 send(connection, client, output).await?;
                 client.input.detach();
@@ -103,6 +115,7 @@ pub(super) async fn run_to_end(
             batch.began = began;
         }
         stop = batch.run(&mut client.input, &mut arguments);
+        fetch_failure_of_script = batch.fetch_failure.take();
         reading.note_run(&mut batch, &stop);
         let (now, last_command) = (batch.now, batch.last_command);
         client.note_batch(now, last_command);
@@ -140,6 +153,13 @@ impl Reading {
         }
         let result = cold::fetch_own(&thread.reader, fetched).await;
         result.err().map(|error| format!("ERR {error}").into())
+    }
+
+    /// A request was answered outside a batch.
+    fn end(&mut self, fetched: &mut Fetched) {
+        self.attempts = 0;
+        self.looked_through = 0;
+        fetched.clear_values();
     }
 
     /// After a run of the batch: which request comes next, and whether what was read is still of use.
@@ -370,6 +390,37 @@ async fn run_own(thread: &Thread, waiter: &Waiter, fetched: &mut Fetched) {
         }
     }
     fetched.clear_values();
+}
+
+/// Runs the next request, which is a script or has one.
+async fn run_suspending(
+    thread: &Thread,
+    client: &mut Client,
+    output: &mut Vec<u8>,
+    fetched: &mut Fetched,
+    arguments: &mut ArgumentRanges,
+    fetch_failure: Option<Cow<'static, str>>,
+) -> Outcome {
+    let server = &*thread.server;
+    let limits = limits(server, &client.session);
+    let Next::Request(arguments) = client.input.next(&limits, arguments) else {
+        panic!("the request that stopped the batch is still there");
+    };
+    let entry = server.commands.resolve(arguments).expect("it was found before");
+    let (start, replies) = (output.len(), client.session.reply_mode);
+    let mut batch = Batch::new(thread, &mut client.session, output, fetched);
+    batch.is_hot = false;
+    batch.fetch_failure = fetch_failure;
+    let result = batch.call_suspending(entry, arguments).await;
+    let outcome = batch.finish(entry, arguments, start, replies, result);
+    if outcome == Outcome::Answered {
+        client.session.client.note_batch(server.clock.now(), Some(entry.id));
+        client.input.consume();
+        if !server.observers.waiting.is_empty() {
+            serving::serve_ready(server);
+        }
+    }
+    outcome
 }
 
 /// Runs the next request, whose handler may wait; for other clients only until its own is gone.
