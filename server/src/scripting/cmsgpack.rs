@@ -46,7 +46,11 @@ fn pack_value(stack: &mut Stack<'_>, out: &mut Vec<u8>, level: u32) {
     match stack.kind(-1) {
         Kind::String => {
             let bytes = stack.bytes(-1).unwrap_or_default();
-            pack_length(out, bytes.len(), [Some((0xa0, 31)), Some((0xd9, 1)), Some((0xda, 2)), Some((0xdb, 4))]);
+            pack_length(
+                out,
+                bytes.len(),
+                [Some((0xa0, 31)), Some((0xd9, 1)), Some((0xda, 2)), Some((0xdb, 4))],
+            );
             out.extend_from_slice(bytes);
         }
         Kind::Boolean => out.push(if stack.is_true(-1) { 0xc3 } else { 0xc2 }),

@@ -162,7 +162,8 @@ mod tests {
 
     #[test]
     fn flags_are_read_from_every_option() {
-        let head = read_script_head(b"#!lua flags=no-writes,allow-oom flags=allow-stale\nreturn 1").expect("flags");
+        let head =
+            read_script_head(b"#!lua flags=no-writes,allow-oom flags=allow-stale\nreturn 1").expect("flags");
         let names: Vec<_> = head.flags.names().collect();
         assert_eq!(names, ["no-writes", "allow-oom", "allow-stale"]);
         assert_eq!(head.code_start, 49);

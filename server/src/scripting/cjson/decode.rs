@@ -295,7 +295,8 @@ impl Decoder<'_> {
         if first & 0xf800 != 0xd800 {
             return Some((char::from_u32(first)?, 6));
         }
-        let has_second = first & 0x400 == 0 && self.byte(self.at + 6) == b'\\' && self.byte(self.at + 7) == b'u';
+        let has_second =
+            first & 0x400 == 0 && self.byte(self.at + 6) == b'\\' && self.byte(self.at + 7) == b'u';
         let second = self.hexadecimal(self.at + 8).filter(|_| has_second)?;
         if second & 0xfc00 != 0xdc00 {
             return None;

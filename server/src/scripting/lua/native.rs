@@ -8,8 +8,8 @@ use std::process::abort;
 
 use mlua_sys as ffi;
 
-use super::stack::{Kind, Stack};
 use super::Raised;
+use super::stack::{Kind, Stack};
 
 /// A function that Lua calls: its arguments are on the stack. It returns how many of the topmost values are its results.
 pub(in crate::scripting) type Native = fn(&mut Stack<'_>) -> Result<i32, Raised>;

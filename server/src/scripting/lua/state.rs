@@ -81,9 +81,8 @@ impl Lua {
         let mut stack = self.stack();
         assert!(stack.has_room(1));
         // SAFETY: there is room; Lua reads the text, and catches its own errors.
-        let status = unsafe {
-            ffi::luaL_loadbuffer(stack.raw(), text.as_ptr().cast(), text.len(), name.as_ptr())
-        };
+        let status =
+            unsafe { ffi::luaL_loadbuffer(stack.raw(), text.as_ptr().cast(), text.len(), name.as_ptr()) };
         if status == ffi::LUA_OK {
             return Ok(());
         }
