@@ -149,7 +149,7 @@ impl Fixture {
                 handler(&mut context, arguments)
             }
             Handler::Waiting(_) => panic!("{name} needs a runtime"),
-            Handler::Exec => panic!("{name} needs a dispatcher"),
+            Handler::Script(_) | Handler::Exec => panic!("{name} needs a dispatcher"),
             Handler::Container => Err(Failure::error(format!("ERR unknown subcommand of '{name}'"))),
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! A name that is not in the table does not compile.
 
+use std::time::Duration;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -199,6 +201,12 @@ impl Config {
     /// `client-output-buffer-limit` of a class of clients. Takes a lock and parses: not for every reply.
     pub fn output_limit(&self, class: ClientClass) -> OutputLimit {
         words::parse_output_limits(&text!(self, "client-output-buffer-limit"))[class as usize]
+    }
+
+    /// `busy-reply-threshold`: when a script counts as busy; `None` is never.
+    pub fn busy_reply_threshold(&self) -> Option<Duration> {
+        let ms = number!(self, "busy-reply-threshold") as u64;
+        (ms > 0).then(|| Duration::from_millis(ms))
     }
 
     /// `enable-debug-command`.

@@ -114,7 +114,7 @@ fn run_once(
                 Poll::Pending => Err(Failure::error("ERR the command cannot wait inside a transaction")),
             }
         }
-        Handler::Exec | Handler::Container => {
+        Handler::Script(_) | Handler::Exec | Handler::Container => {
             Err(Failure::error("ERR Command not allowed inside a transaction"))
         }
     }
