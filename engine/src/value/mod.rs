@@ -20,7 +20,7 @@ mod string;
 pub use codec::{CodecError, decode, encode};
 pub use element::Element;
 pub use hash::HashValue;
-pub use list::ListValue;
+pub use list::{ListBackward, ListEnd, ListForward, ListLimits, ListValue};
 #[allow(unused_imports)]
 pub(crate) use member_hash::{member_hash, seed_member_hash};
 pub use set::SetValue;
