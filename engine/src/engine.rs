@@ -25,6 +25,7 @@ use crate::keys::Keys;
 use crate::metrics::TierMetrics;
 use crate::observer::{Change, KeyObserver};
 use crate::shard::Shard;
+use crate::shard::held::{Guards, Shards};
 use crate::shard::keyspace::Keyspace;
 use crate::tier::budget::Budget;
 use crate::tier::ceiling::Ceiling;
@@ -43,9 +44,6 @@ const HELD_UP_LOOK: Duration = Duration::from_millis(20);
 /// How long a script waits for a key that it did not declare, when it cannot start again. Others hold shards for
 /// microseconds, so this is for ever.
 const LATE_WAIT: Duration = Duration::from_secs(5);
-
-/// Locked shards with their numbers, which ascend.
-pub(crate) type Guards<'a> = SmallVec<[(usize, MutexGuard<'a, Shard>); 1]>;
 
 /// The keys' shards are held for long, by a script that takes more time than it should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -80,6 +78,8 @@ pub struct Engine {
     active_expiry: AtomicBool,
     observer: OnceLock<Arc<dyn KeyObserver>>,
     observes_all: AtomicBool,
+    /// How many keys of each shard are observed; grows with the shard locked.
+    observed: Box<[AtomicU32]>,
     is_held_up: AtomicBool,
 }
 
@@ -117,12 +117,8 @@ impl Engine {
     ) -> Result<Keys<'a>, HeldUp> {
         let (shard, _) = self.hasher.locate(key);
         let mut shards = SmallVec::new();
-        let guard = match self.shards[shard].try_lock() {
-            Some(guard) => guard,
-            None => self.wait_for_shard(shard)?,
-        };
-        shards.push((shard, guard));
-        Ok(Keys::new(self, shards, database, now, fetched))
+        shards.push((shard, self.acquire_one(shard)?));
+        Ok(Keys::new(self, Shards::Own(shards), database, now, fetched))
     }
 
     /// Locks the shards of several keys.
@@ -153,14 +149,15 @@ impl Engine {
         let mut numbers: SmallVec<[usize; 16]> = keys.map(|key| self.hasher.locate(key).0).collect();
         numbers.sort_unstable();
         numbers.dedup();
-        Ok(Keys::new(self, self.acquire(numbers.iter().copied())?, database, now, fetched))
+        let guards = self.acquire(numbers.iter().copied())?;
+        Ok(Keys::new(self, Shards::Own(guards), database, now, fetched))
     }
 
     /// Locks shards in ascending order.
     ///
     /// Who has locked one and finds the next one locked waits a moment only, gives up what it has and starts again: a
     /// script that has changed something and finds that it needs a further shard can do neither, so the others must.
-    fn acquire(&self, numbers: impl Iterator<Item = usize> + Clone) -> Result<Guards<'_>, HeldUp> {
+    pub(crate) fn acquire(&self, numbers: impl Iterator<Item = usize> + Clone) -> Result<Guards<'_>, HeldUp> {
         loop {
             let mut guards = Guards::new();
             let all = numbers.clone().all(|number| {
@@ -179,6 +176,15 @@ impl Engine {
             let missing = numbers.clone().nth(guards.len()).expect("one could not be locked");
             drop(guards);
             drop(self.wait_for_shard(missing)?);
+        }
+    }
+
+    /// A shard, for somebody who holds none.
+    #[inline]
+    pub(crate) fn acquire_one(&self, number: usize) -> Result<MutexGuard<'_, Shard>, HeldUp> {
+        match self.shards[number].try_lock() {
+            Some(guard) => Ok(guard),
+            None => self.wait_for_shard(number),
         }
     }
 
@@ -209,7 +215,8 @@ impl Engine {
         now: UnixMillis,
         fetched: &'a mut Fetched,
     ) -> Result<Keys<'a>, HeldUp> {
-        Ok(Keys::new(self, self.acquire(0..self.shards.len())?, database, now, fetched))
+        let guards = self.acquire(0..self.shards.len())?;
+        Ok(Keys::new(self, Shards::Own(guards), database, now, fetched))
     }
 
     /// Whole databases, whose shards are locked one after another.
@@ -230,10 +237,10 @@ impl Engine {
         self.observes_all.store(all, Ordering::Relaxed);
     }
 
-    /// Undoes one [`Keys::observe`].
+    /// Undoes one [`Keys::observe`]. Locks nothing.
     pub fn unobserve(&self, key: &[u8]) {
-        let mut shard = self.lock_shard(self.hasher.locate(key).0);
-        shard.observed = shard.observed.checked_sub(1).expect("it was observed");
+        let before = self.observed[self.hasher.locate(key).0].fetch_sub(1, Ordering::Relaxed);
+        assert!(before > 0, "it was observed");
     }
 
     /// From now on, or no more, who holds shards holds them for long: who asks for one of them gets [`HeldUp`] after a
@@ -263,7 +270,7 @@ impl Engine {
     /// If the key's value is cold, adds it to what `fetched` wants; reads nothing yet.
     pub fn want(&self, database: usize, key: &[u8], now: UnixMillis, fetched: &mut Fetched) {
         let (shard, hash) = self.hasher.locate(key);
-        let shard = self.shards[shard].lock();
+        let Ok(shard) = self.acquire_one(shard) else { return };
         let Some(keyspace) = &shard.databases[database] else { return };
         if let Some(handle) = keyspace.find(hash, key)
             && !keyspace.is_expired(handle, now)
@@ -351,6 +358,7 @@ impl Engine {
             active_expiry: AtomicBool::new(true),
             observer: OnceLock::new(),
             observes_all: AtomicBool::new(false),
+            observed: (0..config.shard_count).map(|_| AtomicU32::new(0)).collect(),
             is_held_up: AtomicBool::new(false),
             components,
             config,
@@ -446,6 +454,16 @@ impl Engine {
     #[inline]
     pub(crate) fn observes_all(&self) -> bool {
         self.observes_all.load(Ordering::Relaxed)
+    }
+
+    /// Whether the observer wants to hear of changes in a shard, which is locked.
+    #[inline]
+    pub(crate) fn observes(&self, shard: usize) -> bool {
+        self.observed[shard].load(Ordering::Relaxed) > 0 || self.observes_all()
+    }
+
+    pub(crate) fn note_observed(&self, shard: usize) {
+        self.observed[shard].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Tells the observer of a change in a shard that has observed keys, or of any where it wants to hear of all.

@@ -1,20 +1,28 @@
 //! What all server threads share, and what each has of its own.
 //!
 //! - [`blocking`]: clients that wait in a blocking command.
+//! - [`client_line`]: a client as a line of CLIENT LIST.
 //! - [`clients`]: who is connected, as any thread may see it.
 //! - [`command_rate`]: how fast commands are being run.
 //! - [`events`]: key space notifications.
 //! - [`metrics`]: what was done, counted per thread without a shared write.
+//! - [`observers`]: who hears of changes to keys.
 //! - [`outbox`]: messages to a client that are no replies.
 //! - [`pause`]: `CLIENT PAUSE`.
+//! - [`waiting`]: what the clients that wait wait for.
+//! - [`watches`]: keys that transactions watch.
 
 pub mod blocking;
+pub mod client_line;
 pub mod clients;
 pub mod command_rate;
 pub mod events;
 pub mod metrics;
+pub mod observers;
 pub mod outbox;
 pub mod pause;
+pub mod waiting;
+pub mod watches;
 
 use std::cell::RefCell;
 use std::io;
@@ -23,6 +31,7 @@ use std::sync::Arc;
 
 use thermocline_engine::{Clock, Engine, Reader, UnixMillis};
 
+use crate::access::Access;
 use crate::command::server::latency_monitor::LatencyMonitor;
 use crate::command::server::slowlog::SlowLog;
 use crate::command::table::{CommandTable, table};
@@ -33,6 +42,7 @@ use clients::Clients;
 use command_rate::CommandRate;
 use events::Events;
 use metrics::{Metrics, ThreadMetrics};
+use observers::Observers;
 use pause::Pause;
 
 /// Shared by all server threads.
@@ -43,12 +53,16 @@ pub struct Server {
     pub config: Config,
     /// All commands.
     pub commands: &'static CommandTable,
+    /// Who may do what.
+    pub access: Access,
     /// Who is connected.
     pub clients: Clients,
     /// What was done since the start.
     pub metrics: Metrics,
     /// How fast commands are being run.
     pub command_rate: CommandRate,
+    /// Who watches keys or waits for them.
+    pub observers: Arc<Observers>,
     /// Who hears of changes to keys.
     pub events: Events,
     /// Whether commands are held back.
@@ -73,13 +87,18 @@ impl Server {
     /// A server with these parts, which listens nowhere yet.
     pub fn new(engine: Arc<Engine>, config: Config, clock: Arc<dyn Clock>) -> Self {
         let commands = table();
+        let password = config.password();
+        let observers = Arc::new(Observers::default());
+        engine.set_observer(Arc::clone(&observers) as _);
         Self {
+            access: Access::new(password.as_deref().map(str::as_bytes)),
             engine,
             config,
             commands,
             clients: Clients::default(),
             metrics: Metrics::new(commands.len()),
             command_rate: CommandRate::default(),
+            observers,
             events: Events::default(),
             pause: Pause::default(),
             slowlog: SlowLog::default(),

@@ -1,10 +1,12 @@
 //! A shard: the keys that one lock guards, of all databases.
 //!
+//! - [`held`]: locked shards.
 //! - [`keyspace`]: one database's part of a shard.
 //!
 //! Any thread may lock any shard; no lock is held across I/O or an `.await`. Who needs several shards locks
 //! them in ascending order.
 
+pub(crate) mod held;
 pub(crate) mod keyspace;
 
 use keyspace::{Keyspace, KeyspaceId};
@@ -42,8 +44,6 @@ pub(crate) struct Shard {
     /// By database number; a database without keys here has no keyspace.
     pub(crate) databases: Vec<Option<Box<Keyspace>>>,
     pub(crate) counters: ShardCounters,
-    /// How many keys of this shard are observed.
-    pub(crate) observed: u32,
     /// Change of DRAM that demotion can free, not yet in the budget's total.
     pub(crate) unreported_bytes: isize,
 }
@@ -53,7 +53,6 @@ impl Shard {
         Self {
             databases: (0..databases).map(|_| None).collect(),
             counters: ShardCounters::default(),
-            observed: 0,
             unreported_bytes: 0,
         }
     }

@@ -4,6 +4,7 @@
 use thermocline_protocol::Arguments;
 
 use super::{Command, Flags, Reads};
+use crate::access::patterns::KeyAccess;
 use crate::command::arguments::is_word;
 
 /// What a command does with one or several of its keys.
@@ -29,6 +30,8 @@ impl KeyUse {
     pub const DELETE: Self = Self::new(&["RM", "delete"]);
     /// Replies with what the value holds, and deletes the key.
     pub const TAKE: Self = Self::new(&["RW", "access", "delete"]);
+    /// Takes something out of what there is.
+    pub const REMOVE: Self = Self::new(&["RW", "delete"]);
     /// Adds to what there is.
     pub const EXTEND: Self = Self::new(&["RW", "insert"]);
     /// Changes what there is.
@@ -84,6 +87,14 @@ impl KeyUse {
     /// Whether what there was does not matter, whatever the arguments.
     pub fn is_blind(self) -> bool {
         self.flags.contains(&"OW")
+    }
+
+    /// What it needs the permission for: to look at the key itself, none.
+    pub fn access(self) -> KeyAccess {
+        KeyAccess {
+            reads: self.flags.contains(&"access"),
+            writes: ["insert", "update", "delete"].iter().any(|flag| self.flags.contains(flag)),
+        }
     }
 
     /// What the command does with these arguments.

@@ -11,6 +11,7 @@
 pub mod arguments;
 pub mod bitmap;
 pub mod blocking;
+pub mod categories;
 pub mod connection;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -18,6 +19,7 @@ pub mod generic;
 pub mod geo;
 pub mod hash;
 pub(crate) mod help;
+pub mod history;
 pub mod hyperloglog;
 pub mod key_use;
 pub mod list;
@@ -28,6 +30,7 @@ pub mod set;
 pub mod sorted_set;
 pub mod stream;
 pub mod string;
+pub mod strtod;
 pub mod syntax;
 pub mod table;
 pub mod tier;
@@ -38,7 +41,7 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 
-use thermocline_engine::{Cold, Databases, Keys};
+use thermocline_engine::{Cold, Databases, HeldUp, Keys};
 use thermocline_protocol::{Arguments, ReplyEncoder};
 
 use crate::server::Server;
@@ -70,7 +73,7 @@ pub struct Command {
     pub summary: &'static str,
     /// The version of Redis that introduced it.
     pub since: &'static str,
-    /// Its complexity, such as `"O(1)"`.
+    /// Its complexity, such as `"O(1)"`; empty where Redis does not say.
     pub complexity: &'static str,
     /// What runs it.
     pub handler: Handler,
@@ -98,7 +101,7 @@ impl Command {
 }
 
 /// Bits that COMMAND INFO shows as flags.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Flags(pub u32);
 
 impl Flags {
@@ -138,6 +141,11 @@ impl Flags {
     pub const ALLOW_BUSY: Self = Self(1 << 15);
     /// Not allowed while the data set is loading in the background.
     pub const NO_ASYNC_LOADING: Self = Self(1 << 16);
+
+    /// Is run, not written down, after MULTI. Not shown.
+    pub const RUNS_IN_MULTI: Self = Self(1 << 24);
+    /// May turn out to need keys that its arguments do not name. Not shown.
+    pub const MORE_KEYS: Self = Self(1 << 25);
 
     /// All flags of both.
     pub const fn with(self, other: Self) -> Self {
@@ -205,14 +213,19 @@ pub enum Reads {
 #[derive(Clone, Copy)]
 pub enum Handler {
     /// Runs on its keys, whose shards are locked. May run again if a value was cold.
-    Keys(fn(&mut KeyContext<'_>, Arguments<'_>) -> Result<(), Failure>),
+    Keys(KeyHandler),
     /// Names no keys: works on the session, the server, or whole databases.
     Server(fn(&mut Context<'_>, Arguments<'_>) -> Result<(), Failure>),
     /// The same, and may wait.
     Waiting(for<'a> fn(&'a mut Context<'_>, Arguments<'a>) -> Waiting<'a>),
+    /// EXEC: the dispatcher runs the transaction.
+    Exec,
     /// Has subcommands only.
     Container,
 }
+
+/// Runs on keys.
+pub type KeyHandler = fn(&mut KeyContext<'_>, Arguments<'_>) -> Result<(), Failure>;
 
 /// A handler's future.
 pub type Waiting<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + 'a>>;
@@ -259,8 +272,14 @@ pub struct Context<'a> {
 pub enum Failure {
     /// A value it needs is on the SSD.
     Cold,
+    /// A script holds its keys for long: it is to run again in a while.
+    HeldUp,
     /// The error reply, with its code: `ERR syntax error`.
     Error(Cow<'static, str>),
+    /// It needs these keys, too, which its arguments do not name: lock them as well, and run it again. Its row has
+    /// [`Flags::MORE_KEYS`]. Ask [`Keys::covers`] which are locked, and note which values are missing with
+    /// [`Keys::is_readable`] before returning [`Failure::Cold`], so that all are read at once.
+    NeedsKeys(Vec<Vec<u8>>),
     /// There is nothing for it yet: the client waits until another one changes that. Inside a transaction or script
     /// it does not wait, but gets the reply of a wait whose time is over.
     Blocked(Box<Block>),
@@ -283,6 +302,12 @@ impl Failure {
     /// An error reply, with its code.
     pub fn error(text: impl Into<Cow<'static, str>>) -> Self {
         Self::Error(text.into())
+    }
+}
+
+impl From<HeldUp> for Failure {
+    fn from(_: HeldUp) -> Self {
+        Self::HeldUp
     }
 }
 

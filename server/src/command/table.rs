@@ -61,6 +61,12 @@ pub struct CommandEntry {
     pub single_key: Option<usize>,
 }
 
+impl std::fmt::Debug for CommandEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.full_name)
+    }
+}
+
 impl CommandEntry {
     /// Whether so many arguments, the name included, are as many as it takes.
     #[inline]
@@ -141,6 +147,11 @@ impl CommandTable {
     /// The command or subcommand of this number.
     pub fn entry(&self, id: usize) -> &CommandEntry {
         &self.entries[id]
+    }
+
+    /// All commands and subcommands, by their numbers.
+    pub fn entries(&self) -> &[CommandEntry] {
+        &self.entries
     }
 
     /// All commands, without subcommands.

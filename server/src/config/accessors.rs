@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use thermocline_engine::value::{PackLimits, SetLimits};
 use thermocline_engine::{EvictionPolicy, Settings};
 
 use super::table::position_of;
@@ -150,9 +151,20 @@ impl Config {
         Some(text!(self, "requirepass")).filter(|password| !password.is_empty())
     }
 
-    /// Whether there is a password.
-    pub fn has_password(&self) -> bool {
-        !self.texts[const { position_of("requirepass") }].read().is_empty()
+    /// `aclfile`, if there is one: where it is, relative ones within `dir`, and what it was called.
+    pub fn acl_file(&self) -> Option<(PathBuf, String)> {
+        let name = text!(self, "aclfile");
+        Some((self.dir().join(non_empty_path(&name)?), name.to_string()))
+    }
+
+    /// `acl-pubsub-default`: whether new users may use all channels.
+    pub fn acl_gives_all_channels(&self) -> bool {
+        number!(self, "acl-pubsub-default") != 0
+    }
+
+    /// `acllog-max-len`, in entries.
+    pub fn acl_log_length(&self) -> usize {
+        number!(self, "acllog-max-len") as usize
     }
 
     /// `maxclients`.
@@ -219,6 +231,36 @@ impl Config {
     pub fn eviction_policy(&self) -> EvictionPolicy {
         let name = self.show(const { position_of("maxmemory-policy") });
         EvictionPolicy::from_name(&name).expect("every choice is a policy")
+    }
+
+    /// `hash-max-listpack-entries` and `hash-max-listpack-value`.
+    #[inline]
+    pub fn hash_limits(&self) -> PackLimits {
+        PackLimits {
+            entries: number!(self, "hash-max-listpack-entries") as usize,
+            element_bytes: number!(self, "hash-max-listpack-value") as usize,
+        }
+    }
+
+    /// `set-max-intset-entries`, `set-max-listpack-entries` and `set-max-listpack-value`.
+    #[inline]
+    pub fn set_limits(&self) -> SetLimits {
+        SetLimits {
+            intset_entries: number!(self, "set-max-intset-entries") as usize,
+            pack: PackLimits {
+                entries: number!(self, "set-max-listpack-entries") as usize,
+                element_bytes: number!(self, "set-max-listpack-value") as usize,
+            },
+        }
+    }
+
+    /// `zset-max-listpack-entries` and `zset-max-listpack-value`.
+    #[inline]
+    pub fn sorted_set_limits(&self) -> PackLimits {
+        PackLimits {
+            entries: number!(self, "zset-max-listpack-entries") as usize,
+            element_bytes: number!(self, "zset-max-listpack-value") as usize,
+        }
     }
 
     /// `hll-sparse-max-bytes`.

@@ -6,8 +6,12 @@
 //!   bytes          input         requests found in place; what came in part is kept
 //!   batch          batch         runs every request that is there, until one has to wait
 //!     one request  execute       look-up, checks, locks, handler, counters
+//!       permission permission    what the client's user may not run
 //!       refusals   refusal       what clients are told instead
 //!       keys       key_positions where a command's keys are
+//!     many at once transaction   MULTI and EXEC
+//!       each       held          one command on shards that are locked already
+//!     who waited   serving       clients in blocking commands, served by those who change their keys
 //!   what waits     waits         cold values, slow readers, full memory, handlers that wait
 //!     how long     output_limit  for slow readers, as client-output-buffer-limit says
 //!     cold values  cold          look ahead, fetch all at once
@@ -29,11 +33,15 @@ mod batch;
 mod cold;
 mod connection;
 mod execute;
+mod held;
 mod input;
 pub mod key_positions;
 mod output_limit;
+pub mod permission;
 mod preview;
 mod refusal;
+mod serving;
+mod transaction;
 mod waits;
 
 pub(crate) use batch::Scratch;

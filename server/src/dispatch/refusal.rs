@@ -9,6 +9,8 @@ const QUOTED_BYTES_MAX: usize = 128;
 
 pub(super) const NO_AUTH: &str = "NOAUTH Authentication required.";
 pub(super) const OUT_OF_MEMORY: &str = "OOM command not allowed when used memory > 'maxmemory'.";
+/// Stands before the error that keeps EXEC from running.
+pub(super) const EXEC_ABORTED: &[u8] = b"EXECABORT Transaction discarded because of: ";
 pub(super) const TOO_MANY_CLIENTS: &[u8] = b"-ERR max number of clients reached\r\n";
 /// Told to a client from another machine by [`super::admission`]; Redis' text, on one line.
 pub(super) const PROTECTED_MODE: &[u8] = b"-DENIED Redis is running in protected mode because protected mode is \

@@ -10,11 +10,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
+use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use thermocline_engine::UnixMillis;
 
 use super::blocking::{BlockState, Blocked, Unblock};
 use super::outbox::{Message, Outbox};
+use crate::access::User;
+use crate::access::registry::DEFAULT_USER;
 use crate::config::OutputLimit;
 use crate::net::Remote;
 
@@ -41,6 +44,8 @@ pub struct ClientShared {
     output_buffer_bytes: AtomicU32,
     flags: AtomicU8,
     resp: AtomicU8,
+    /// The default user where there is none.
+    user: ArcSwapOption<User>,
     names: Mutex<Option<Box<ClientNames>>>,
     blocking: BlockState,
     outbox: Outbox,
@@ -96,6 +101,7 @@ impl ClientShared {
             output_buffer_bytes: AtomicU32::new(0),
             flags: AtomicU8::new(0),
             resp: AtomicU8::new(2),
+            user: ArcSwapOption::empty(),
             names: Mutex::new(None),
             blocking: BlockState::default(),
             outbox: Outbox::default(),
@@ -139,6 +145,25 @@ impl ClientShared {
         ClientFlags(self.flags.load(Ordering::Relaxed))
     }
 
+    /// The name of the user it is.
+    pub fn user_name(&self) -> Box<[u8]> {
+        self.user.load().as_ref().map_or(DEFAULT_USER, |user| user.name()).into()
+    }
+
+    /// The user it is; `default` is the default one.
+    pub fn user(&self, default: &Arc<User>) -> Arc<User> {
+        self.user.load_full().unwrap_or_else(|| Arc::clone(default))
+    }
+
+    /// Whether it is this user, who is not the default one.
+    pub fn is_user(&self, user: &Arc<User>) -> bool {
+        self.user.load().as_ref().is_some_and(|own| Arc::ptr_eq(own, user))
+    }
+
+    pub(crate) fn note_user(&self, user: &Arc<User>) {
+        self.user.store((user.name() != DEFAULT_USER).then(|| Arc::clone(user)));
+    }
+
     /// What it calls itself.
     pub fn names(&self) -> ClientNames {
         self.names.lock().as_deref().cloned().unwrap_or_default()
@@ -164,8 +189,34 @@ impl ClientShared {
     }
 
     /// Its own thread runs a blocking command, which waits until the result is dropped.
-    pub(crate) fn block(&self) -> Blocked<'_> {
+    pub(crate) fn block(self: &Arc<Self>) -> Blocked {
         Blocked::new(self)
+    }
+
+    /// Whether it waits, and nobody keeps others from ending that.
+    pub(crate) fn is_unclaimed(&self) -> bool {
+        self.blocking.is_unclaimed()
+    }
+
+    /// Keeps all others from ending its wait, until [`fulfil`](Self::fulfil) or [`release`](Self::release); false where
+    /// it does not wait, or somebody else did that.
+    pub(crate) fn claim(&self) -> bool {
+        self.blocking.claim()
+    }
+
+    /// Ends a wait that was claimed: its command was run.
+    pub(crate) fn fulfil(&self) {
+        self.blocking.fulfil();
+    }
+
+    /// Gives up a claim: the client waits on.
+    pub(crate) fn release(&self) {
+        self.blocking.release();
+    }
+
+    /// Has its task look at its wait.
+    pub(crate) fn nudge(&self) {
+        self.blocking.nudge();
     }
 
     pub(super) fn block_state(&self) -> &BlockState {

@@ -134,6 +134,11 @@ impl Generator {
             25..=274 => {
                 Step::Demote { database: rng.random_range(0..DATABASES), keys: some_keys(rng, focus, 6) }
             }
+            275..=314 => Step::Batch { client, requests: transaction(rng, focus) },
+            315..=324 => {
+                let watch = Request::new("WATCH").args(some_keys(rng, focus, 3));
+                Step::Batch { client, requests: vec![watch] }
+            }
             _ => {
                 let length = if rng.random_ratio(2, 3) { 1 } else { rng.random_range(2..=MAX_PIPELINE) };
                 Step::Batch { client, requests: (0..length).map(|_| request(rng, focus)).collect() }
@@ -155,6 +160,14 @@ fn request(rng: &mut StdRng, focus: Option<Family>) -> Request {
         request.0[0].make_ascii_lowercase();
     }
     request
+}
+
+/// A few commands between MULTI and EXEC; a transaction is not always run.
+fn transaction(rng: &mut StdRng, focus: Option<Family>) -> Vec<Request> {
+    let mut requests = vec![Request::new("MULTI")];
+    requests.extend((0..rng.random_range(0..=8)).map(|_| request(rng, focus)));
+    requests.push(Request::new(if rng.random_ratio(1, 20) { "DISCARD" } else { "EXEC" }));
+    requests
 }
 
 /// Up to `most` keys, mostly those of the family that a run concentrates on.

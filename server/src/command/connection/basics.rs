@@ -1,5 +1,7 @@
 //! PING, ECHO, SELECT, QUIT, RESET.
 
+use std::sync::Arc;
+
 use thermocline_protocol::{Arguments, Protocol};
 
 use super::{ANY_STATE_FAST, CONNECTION};
@@ -43,7 +45,7 @@ pub(super) const SELECT: Command = Command {
 pub(super) const QUIT: Command = Command {
     name: "quit",
     arity: -1,
-    flags: ANY_STATE_FAST.with(Flags::NO_AUTH).with(Flags::ALLOW_BUSY),
+    flags: ANY_STATE_FAST.with(Flags::NO_AUTH).with(Flags::ALLOW_BUSY).with(Flags::RUNS_IN_MULTI),
     summary: "Closes the connection.",
     handler: Handler::Server(quit),
     ..CONNECTION
@@ -52,7 +54,7 @@ pub(super) const QUIT: Command = Command {
 pub(super) const RESET: Command = Command {
     name: "reset",
     arity: 1,
-    flags: ANY_STATE_FAST.with(Flags::NO_AUTH).with(Flags::ALLOW_BUSY),
+    flags: ANY_STATE_FAST.with(Flags::NO_AUTH).with(Flags::ALLOW_BUSY).with(Flags::RUNS_IN_MULTI),
     summary: "Resets the connection.",
     since: "6.2.0",
     handler: Handler::Server(reset),
@@ -93,9 +95,11 @@ fn quit(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
 
 fn reset(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
     let session = &mut *context.session;
+    session.discard_transaction(context.server);
     session.protocol = Protocol::Resp2;
     session.database = 0;
-    session.is_authenticated = !context.server.config.has_password();
+    session.become_user(Arc::clone(context.server.access.default_user()));
+    session.is_authenticated = !context.server.access.asks_for_password();
     session.no_touch = false;
     session.no_evict = false;
     session.reply_mode = ReplyMode::On;

@@ -2,6 +2,8 @@
 
 use thermocline_protocol::ReplyEncoder;
 
+use crate::command::categories::categories;
+use crate::command::history::{History, history_of};
 use crate::command::key_use::{KeyUse, key_use};
 use crate::command::syntax::{Argument, arguments_of};
 use crate::command::table::{CommandEntry, CommandTable};
@@ -29,47 +31,6 @@ const FLAG_NAMES: [(Flags, &str); 17] = [
     (Flags::ALLOW_BUSY, "allow_busy"),
 ];
 
-/// ACL categories in Redis' order.
-const CATEGORIES: [&str; 21] = [
-    "keyspace",
-    "read",
-    "write",
-    "set",
-    "sortedset",
-    "list",
-    "hash",
-    "string",
-    "bitmap",
-    "hyperloglog",
-    "geo",
-    "stream",
-    "pubsub",
-    "admin",
-    "fast",
-    "slow",
-    "blocking",
-    "dangerous",
-    "connection",
-    "transaction",
-    "scripting",
-];
-
-/// A command's ACL categories: those of its row, and those that follow from its flags.
-pub(super) fn categories(command: &Command) -> Vec<&'static str> {
-    let has = |flag| command.flags.has(flag);
-    let follows = |category: &str| match category {
-        "read" => has(Flags::READONLY) && !command.categories.contains(&"scripting"),
-        "write" => has(Flags::WRITE),
-        "admin" | "dangerous" => has(Flags::ADMIN),
-        "pubsub" => has(Flags::PUBSUB),
-        "fast" => has(Flags::FAST),
-        "slow" => !has(Flags::FAST),
-        "blocking" => has(Flags::BLOCKING),
-        _ => false,
-    };
-    CATEGORIES.into_iter().filter(|name| follows(name) || command.categories.contains(name)).collect()
-}
-
 /// One element of COMMAND INFO's reply.
 pub(super) fn reply_info(reply: &mut ReplyEncoder<'_>, table: &CommandTable, entry: &CommandEntry) {
     let command = entry.command;
@@ -86,7 +47,7 @@ pub(super) fn reply_info(reply: &mut ReplyEncoder<'_>, table: &CommandTable, ent
         KeyPositions::None | KeyPositions::Counted { .. } | KeyPositions::HalfBehind { .. } => (0, 0, 0),
     };
     [first, last, step].into_iter().for_each(|number| reply.integer(number));
-    let categories = categories(command);
+    let categories: Vec<&str> = categories(command).collect();
     reply.set(categories.len());
     categories.iter().for_each(|category| reply.simple(&format!("@{category}")));
     let tips = tips(&entry.full_name);
@@ -214,20 +175,22 @@ pub(super) fn reply_flags(reply: &mut ReplyEncoder<'_>, key_use: KeyUse) {
 /// One pair of COMMAND DOCS' reply, without its key.
 pub(super) fn reply_documentation(reply: &mut ReplyEncoder<'_>, table: &CommandTable, entry: &CommandEntry) {
     let command = entry.command;
-    let texts = [
-        ("summary", command.summary),
-        ("since", command.since),
-        ("group", command.group),
-        ("complexity", command.complexity),
-    ];
+    let mut texts = vec![("summary", command.summary), ("since", command.since), ("group", command.group)];
+    if !command.complexity.is_empty() {
+        texts.push(("complexity", command.complexity));
+    }
     let arguments = arguments_of(&entry.full_name);
     let subcommands = table.subcommands(entry);
-    let lists = usize::from(!arguments.is_empty()) + usize::from(!subcommands.is_empty());
-    reply.map(texts.len() + lists);
+    let history = history_of(&entry.full_name);
+    let is_marked = history.is_internal || history.deprecated.is_some();
+    let lists = [is_marked, !history.changes.is_empty(), !arguments.is_empty(), !subcommands.is_empty()];
+    let lists = lists.into_iter().filter(|is_there| *is_there).count();
+    reply.map(texts.len() + lists + if history.deprecated.is_some() { 2 } else { 0 });
     for (name, text) in texts {
         reply.bulk(name.as_bytes());
         reply.bulk(text.as_bytes());
     }
+    reply_history(reply, history);
     if !arguments.is_empty() {
         reply_arguments(reply, arguments);
     }
@@ -237,6 +200,32 @@ pub(super) fn reply_documentation(reply: &mut ReplyEncoder<'_>, table: &CommandT
         for subcommand in subcommands {
             reply.bulk(subcommand.full_name.as_bytes());
             reply_documentation(reply, table, subcommand);
+        }
+    }
+}
+
+/// Pairs: marks, advice and changes, as far as there are any.
+fn reply_history(reply: &mut ReplyEncoder<'_>, history: &History) {
+    let marks = [(history.deprecated.is_some(), "deprecated"), (history.is_internal, "syscmd")];
+    let marks: Vec<&str> = marks.into_iter().filter_map(|(is_set, name)| is_set.then_some(name)).collect();
+    if !marks.is_empty() {
+        reply.bulk(b"doc_flags");
+        reply.set(marks.len());
+        marks.iter().for_each(|mark| reply.simple(mark));
+    }
+    if let Some((version, instead)) = history.deprecated {
+        for (name, text) in [("deprecated_since", version), ("replaced_by", instead)] {
+            reply.bulk(name.as_bytes());
+            reply.bulk(text.as_bytes());
+        }
+    }
+    if !history.changes.is_empty() {
+        reply.bulk(b"history");
+        reply.set(history.changes.len());
+        for (version, text) in &history.changes {
+            reply.array(2);
+            reply.bulk(version.as_bytes());
+            reply.bulk(text.as_bytes());
         }
     }
 }
