@@ -55,6 +55,11 @@ impl ListValue {
         Self(Form::Small(Small::empty()))
     }
 
+    /// The same, but large.
+    pub fn new_large() -> Self {
+        Self(Form::Large(Box::new(Large::from_small(Small::empty()))))
+    }
+
     /// How `OBJECT ENCODING` names the representation.
     pub fn encoding(&self) -> Encoding {
         match self.0 {
