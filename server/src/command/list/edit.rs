@@ -3,10 +3,9 @@
 use thermocline_engine::value::ListEnd;
 use thermocline_protocol::Arguments;
 
-use super::read::index_from_either_end;
+use super::read::{index_from_either_end, positions};
 use super::{change, length, list, remove_if_empty};
 use crate::command::arguments::{integer, is_word};
-use crate::command::string::clamp_range;
 use crate::command::{Failure, KeyContext};
 use crate::server::events::EventClass;
 
@@ -84,13 +83,13 @@ pub(super) fn ltrim(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> R
     let (start, end) = (integer(arguments.get(2))?, integer(arguments.get(3))?);
     if let Some(length) = length(context.keys.peek(key))? {
         let limits = context.server.config.list_limits();
-        let kept = clamp_range(start, end, length);
-        let is_empty = kept.is_none();
-        if let Some(range) = kept {
-            change(&mut context.keys, key, |list| list.keep(range, limits))?;
+        let kept = positions(start, end, length);
+        // A list of which nothing is kept need not be read.
+        let is_empty = kept.is_empty();
+        if !is_empty {
+            change(&mut context.keys, key, |list| list.keep(kept, limits))?;
         }
         context.notify(EventClass::LIST, "ltrim", key);
-        // A list of which nothing is kept need not be read.
         remove_if_empty(context, key, is_empty);
     }
     context.reply.ok();

@@ -6,7 +6,7 @@ use thermocline_protocol::{Arguments, parse_integer};
 
 use super::{change, length, list_end, remove_if_empty, reply_element};
 use crate::command::arguments::{is_word, wrong_arity};
-use crate::command::blocking::{Block, TimeoutReply, deadline};
+use crate::command::blocking::{Block, UnwaitedReply, deadline};
 use crate::command::{Failure, KeyContext};
 use crate::server::events::EventClass;
 
@@ -145,7 +145,7 @@ pub(super) fn lmpop(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> R
 pub(super) fn blmpop(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
     let pop = MultiplePop::parse(arguments.skip(2))?;
     let deadline = deadline(arguments.get(1), context.keys.now())?;
-    if pop.run(context)? { Ok(()) } else { Err(wait(deadline, TimeoutReply::NullArray)) }
+    if pop.run(context)? { Ok(()) } else { Err(wait(deadline, UnwaitedReply::NullArray)) }
 }
 
 pub(super) fn blpop(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
@@ -156,11 +156,7 @@ pub(super) fn brpop(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> R
     pop_or_wait(context, arguments, ListEnd::Back)
 }
 
-fn pop_or_wait(
-    context: &mut KeyContext<'_>,
-    arguments: Arguments<'_>,
-    end: ListEnd,
-) -> Result<(), Failure> {
+fn pop_or_wait(context: &mut KeyContext<'_>, arguments: Arguments<'_>, end: ListEnd) -> Result<(), Failure> {
     let last = arguments.len() - 1;
     let deadline = deadline(arguments.get(last), context.keys.now())?;
     for key in arguments.iter().take(last).skip(1) {
@@ -170,15 +166,15 @@ fn pop_or_wait(
             return take(context, key, end, 1);
         }
     }
-    Err(wait(deadline, TimeoutReply::NullArray))
+    Err(wait(deadline, UnwaitedReply::NullArray))
 }
 
 /// The failure of a command that waits for a list.
-pub(super) fn wait(deadline: Option<UnixMillis>, on_timeout: TimeoutReply) -> Failure {
+pub(super) fn wait(deadline: Option<UnixMillis>, unwaited: UnwaitedReply) -> Failure {
     Failure::Blocked(Box::new(Block {
         value_type: ValueType::List,
         deadline,
-        on_timeout,
+        unwaited,
         wakes_when_gone: false,
         arguments: None,
     }))

@@ -32,11 +32,8 @@ fn push(
 ) -> Result<(), Failure> {
     let key = arguments.get(1);
     let exists = length(context.keys.peek(key))?.is_some();
-    let length = if exists || may_create {
-        push_all(context, key, exists, end, arguments.skip(2).iter())?
-    } else {
-        0
-    };
+    let length =
+        if exists || may_create { push_all(context, key, exists, end, arguments.skip(2).iter())? } else { 0 };
     context.reply.integer(length as i64);
     Ok(())
 }

@@ -1,10 +1,11 @@
 //! LLEN, LINDEX and LRANGE.
 
+use std::ops::Range;
+
 use thermocline_protocol::Arguments;
 
 use super::{length, list, reply_element};
 use crate::command::arguments::integer;
-use crate::command::string::clamp_range;
 use crate::command::{Failure, KeyContext};
 
 pub(super) fn llen(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
@@ -35,6 +36,15 @@ pub(super) fn index_from_either_end(index: i64, length: usize) -> Option<usize> 
     (position < length).then_some(position)
 }
 
+/// The positions from `start` to `end`, both included, counted from the list's end where they are negative; none where
+/// the second is before the first or before the list.
+pub(super) fn positions(start: i64, end: i64, length: usize) -> Range<usize> {
+    let length = i64::try_from(length).expect("lengths are far below 2^63");
+    let from_end = |position: i64| if position < 0 { length.saturating_add(position) } else { position };
+    let (start, end) = (from_end(start).max(0), from_end(end).min(length - 1));
+    if start > end { 0..0 } else { start as usize..end as usize + 1 }
+}
+
 pub(super) fn lrange(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
     let (start, end) = (integer(arguments.get(2))?, integer(arguments.get(3))?);
     let Some(value) = context.keys.get(arguments.get(1))? else {
@@ -42,7 +52,7 @@ pub(super) fn lrange(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> 
         return Ok(());
     };
     let list = list(value)?;
-    let range = clamp_range(start, end, list.len()).unwrap_or(0..0);
+    let range = positions(start, end, list.len());
     context.reply.array(range.len());
     for element in list.iter_from(range.start).take(range.len()) {
         reply_element(&mut context.reply, element);

@@ -103,6 +103,8 @@ fn ranges_are_clamped() {
         ("LRANGE l -1 100", r"*1\r\n$1\r\nd"),
         ("LRANGE l -100 0", r"*1\r\n$1\r\na"),
         ("LRANGE l 2 1", "*0"),
+        ("LRANGE l 0 -5", "*0"),
+        ("LRANGE l -9223372036854775808 -9223372036854775808", "*0"),
         ("LRANGE l 4 9", "*0"),
         ("LRANGE none 0 -1", "*0"),
         ("LRANGE none x 0", NOT_AN_INTEGER),
@@ -273,7 +275,7 @@ fn what_waits_takes_at_once_what_is_there() {
         ("BLPOP l s 0", WRONG_TYPE),
         ("BLPOP s x", "-ERR timeout is not a float or out of range"),
         ("BLPOP s -1", "-ERR timeout is negative"),
-        // The fixture gives the reply of a wait that is over.
+        // The fixture gives the reply of a command that may not wait.
         ("BLPOP l 1", "*-1"),
         ("BRPOP l none 1", "*-1"),
         ("BLMPOP 1 1 l LEFT", "*-1"),

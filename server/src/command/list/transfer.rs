@@ -6,7 +6,7 @@ use thermocline_protocol::Arguments;
 use super::pop::{notify_pop, wait};
 use super::push::{notify_push, push_all};
 use super::{change, length, list, list_end, remove_if_empty};
-use crate::command::blocking::{TimeoutReply, deadline};
+use crate::command::blocking::{UnwaitedReply, deadline};
 use crate::command::{Failure, KeyContext};
 
 pub(super) fn lmove(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
@@ -40,7 +40,7 @@ fn transfer_or_wait(
     timeout: &[u8],
 ) -> Result<(), Failure> {
     let deadline = deadline(timeout, context.keys.now())?;
-    if transfer(context, arguments, ends)? { Ok(()) } else { Err(wait(deadline, TimeoutReply::Null)) }
+    if transfer(context, arguments, ends)? { Ok(()) } else { Err(wait(deadline, UnwaitedReply::Null)) }
 }
 
 /// Moves an element from one end of the first key's list to one end of the second's, and replies it; false where there

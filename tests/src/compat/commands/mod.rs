@@ -6,5 +6,6 @@ pub mod expiry;
 pub mod geo;
 pub mod hyperloglogs;
 pub mod keyspace;
+pub mod lists;
 pub mod sorted_sets;
 pub mod strings;
