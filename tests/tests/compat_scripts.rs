@@ -52,3 +52,8 @@ fn transactions_reply_as_redis_does() {
 fn blocking_commands_reply_as_redis_does() {
     check(include_str!("../compat/blocking.txt"));
 }
+
+#[test]
+fn list_commands_reply_as_redis_does() {
+    check(include_str!("../compat/lists.txt"));
+}
