@@ -114,7 +114,8 @@ mod tests {
 
     #[test]
     fn nodes_come_back_as_they_were() {
-        let body = b"\x12\x02\x02\x0d\x0d\0\0\0\x02\0\x81a\x02\x81b\x02\xff\x02\x0a\x0a\0\0\0\x01\0\x81c\x02\xff";
+        let body =
+            b"\x12\x02\x02\x0d\x0d\0\0\0\x02\0\x81a\x02\x81b\x02\xff\x02\x0a\x0a\0\0\0\x01\0\x81c\x02\xff";
         let value = check(body, Encoding::QuickList, &["a", "b", "c"]);
         assert_eq!(dump(&value, &mut Compressor::new()), signed(body, 10));
         let plain = [&b"\x12\x02\x02\x0a\x0a\0\0\0\x01\0\x81x\x02\xff\x01\x14"[..], &[b'a'; 20]].concat();
