@@ -32,11 +32,11 @@ fn check(list: &ListValue, model: &Model) {
     let mut reversed = listed(list.iter_back_from(usize::MAX));
     reversed.reverse();
     assert!(reversed.iter().eq(model));
-    for index in 0..model.len() {
+    for (index, expected) in model.iter().enumerate() {
         let mut digits = IntegerDigits::new();
-        assert_eq!(list.get(index).expect("an element").bytes(&mut digits), model[index]);
+        assert_eq!(list.get(index).expect("an element").bytes(&mut digits), expected);
         let next = list.iter_back_from(index).next().expect("an element");
-        assert_eq!(next.bytes(&mut digits), model[index]);
+        assert_eq!(next.bytes(&mut digits), expected);
     }
     assert_eq!(list.get(model.len()), None);
     match &list.0 {

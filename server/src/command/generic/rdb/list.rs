@@ -93,7 +93,7 @@ mod tests {
         let value = restored(&signed(body, 10)).unwrap_or_else(|error| panic!("{expected:?}: {error:?}"));
         let Value::List(list) = &value else { panic!("{value:?} is no list") };
         let elements: Vec<Vec<u8>> = list.iter().map(Element::to_vec).collect();
-        assert!(elements.iter().eq(expected), "{value:?}");
+        assert_eq!(elements.join(&b' '), expected.join(" ").into_bytes());
         assert_eq!(list.encoding(), encoding, "{expected:?}");
         value
     }
