@@ -410,6 +410,18 @@ fn what_answers_in_another_protocol_gets_nothing_deleted() {
 }
 
 #[test]
+fn a_key_that_has_moved_is_announced_as_deleted() {
+    let (here, redis) = (ServerOptions::thermocline().start(), redis());
+    let (mut own, mut listening) = (here.connect(), here.connect());
+    own.text("CONFIG SET notify-keyspace-events Eg");
+    own.text("SET a value");
+    assert!(!listening.line("SUBSCRIBE __keyevent@0__:del").is_error());
+    assert_eq!(migrate(&mut own, &redis, &["a"], ""), ok());
+    let told = [&b"message"[..], b"__keyevent@0__:del", b"a"].map(|word| Reply::Bulk(word.to_vec()));
+    assert_eq!(listening.receive(), Reply::Array(told.to_vec()));
+}
+
+#[test]
 fn keys_do_not_move_inside_a_transaction() {
     let here = ServerOptions::thermocline().start();
     let mut own = here.connect();

@@ -65,7 +65,7 @@ fn migrate<'a>(context: &'a mut Context<'_>, arguments: Arguments<'a>) -> Waitin
         let mut source = Source {
             server: context.server,
             thread: context.thread,
-            database: context.session.database,
+            database: context.session.database(),
             keys: &options.keys,
             copies: options.copies,
             fetched: Fetched::new(),
