@@ -139,7 +139,7 @@ impl Hearing {
             && self.tracking.as_ref().is_some_and(TrackingMode::remembers)
     }
 
-    /// A command is over: what CLIENT CACHING said was for it, unless it is one of CLIENT's.
+    /// A command or a transaction is over: what CLIENT CACHING said was for it, unless it is one of CLIENT's.
     pub(crate) fn note_command(&mut self, entry: &CommandEntry) {
         if let Some(tracking) = &mut self.tracking
             && !entry.full_name.starts_with("client|")
