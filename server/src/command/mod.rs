@@ -174,6 +174,12 @@ pub enum KeyPositions {
         /// The distance between keys.
         step: usize,
     },
+    /// It has none, but clients of a cluster are to treat the first argument, and the others up to `last`, like keys:
+    /// they are shard channels.
+    Channels {
+        /// The last channel's position, from the end where it is negative.
+        last: i32,
+    },
     /// As many as the argument at `count` says, right after it.
     Counted {
         /// The position of the number of keys.
@@ -197,6 +203,8 @@ pub enum KeyPositions {
         words: &'static [&'static str],
         /// Where the search begins.
         from: usize,
+        /// Other options, in upper case, and how many arguments each takes, which may look like one of the words.
+        others: &'static [(&'static str, usize)],
     },
 }
 

@@ -84,7 +84,7 @@ impl Batch<'_> {
 
     async fn run_transaction(&mut self, transaction: &Transaction) -> Result<(), Failure> {
         let (server, thread) = (self.server, self.thread);
-        let (engine, database) = (&server.engine, self.session.database);
+        let (engine, database) = (&server.engine, self.session.database());
         let queued =
             || transaction.commands.iter().map(|queued| (queued.entry, queued.arguments.as_arguments()));
         if transaction.flags.has(Flags::MORE_KEYS) && thread.suspends_script.get() {
