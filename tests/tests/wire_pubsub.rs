@@ -180,6 +180,26 @@ fn a_subscriber_that_does_not_read_is_cut_off_and_others_are_not() {
 }
 
 #[test]
+fn a_user_who_may_no_longer_hear_a_channel_is_disconnected() {
+    let server = start();
+    let mut operator = server.connect();
+    operator.text("ACL SETUSER u on nopass +@all resetchannels &a* &b*");
+    let mut clients = ["a1", "b*"].map(|name| {
+        let mut client = server.connect();
+        assert_eq!(client.text("AUTH u x"), "OK");
+        let command = if name == "a1" { "SUBSCRIBE" } else { "PSUBSCRIBE" };
+        client.line(&format!("{command} {name}"));
+        client
+    });
+    let refused = clients[0].error("SUBSCRIBE c");
+    assert_eq!(refused, "NOPERM No permissions to access a channel");
+    operator.text("ACL SETUSER u resetchannels &a*");
+    assert!(clients[1].is_closed_by_server());
+    assert_eq!(operator.integer("PUBLISH a1 x"), 1);
+    assert_eq!(words(&clients[0].receive()), "message a1 x");
+}
+
+#[test]
 fn a_client_that_waits_in_a_blocking_command_gets_its_messages() {
     let server = start();
     let mut waiter = resp3(&server);

@@ -139,6 +139,19 @@ impl PubSub {
         )
     }
 
+    /// Visits all subscriptions. Whoever publishes or subscribes meanwhile may have to wait.
+    pub fn for_each_subscription(&self, mut visit: impl FnMut(TopicKind, &[u8], &ClientShared)) {
+        for kind in TopicKind::ALL {
+            let topics: Vec<(Box<[u8]>, Arc<Topic>)> = {
+                let topics = self.topics(kind).read();
+                topics.iter().map(|(name, topic)| (name.clone(), Arc::clone(topic))).collect()
+            };
+            for (name, topic) in topics {
+                topic.0.lock().by_id.values().for_each(|client| visit(kind, &name, client));
+            }
+        }
+    }
+
     /// How many topics of a kind somebody is subscribed to.
     pub fn topic_count(&self, kind: TopicKind) -> usize {
         self.topics(kind).read().len()

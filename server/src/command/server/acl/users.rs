@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use thermocline_protocol::{Arguments, ReplyEncoder};
 
-use crate::access::User;
 use crate::access::registry::{DEFAULT_USER, UserError};
 use crate::access::rule::join_selectors;
 use crate::access::selector::Selector;
+use crate::access::{User, permits_channel};
 use crate::command::{Context, Failure};
 use crate::server::Server;
+use crate::server::pubsub::TopicKind;
 use crate::session::Session;
 
 pub(super) fn setuser(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
@@ -20,15 +21,34 @@ pub(super) fn setuser(context: &mut Context<'_>, arguments: Arguments<'_>) -> Re
     })?;
     let all_channels = context.server.config.acl_gives_all_channels();
     let set = context.server.access.set_user(name, rules.iter().map(|rule| &**rule), all_channels);
-    set.map_err(|error| match error {
+    let user = set.map_err(|error| match error {
         UserError::Name => Failure::error("ERR Usernames can't contain spaces or null characters"),
         UserError::Rule(number, error) => {
             let rule = String::from_utf8_lossy(&rules[number]).into_owned();
             Failure::error(format!("ERR Error in ACL SETUSER modifier '{rule}': {error}"))
         }
     })?;
+    close_subscribers(context.server, context.session, std::slice::from_ref(&user));
     context.reply.ok();
     Ok(())
+}
+
+/// Ends the sessions of users that are subscribed to what they may no longer hear, this one only after its reply.
+pub(super) fn close_subscribers(server: &Server, session: &mut Session, changed: &[Arc<User>]) {
+    let default = server.access.default_user();
+    server.pubsub.for_each_subscription(|kind, name, client| {
+        let user = client.user(default);
+        if !changed.iter().any(|changed| Arc::ptr_eq(changed, &user))
+            || permits_channel(&user, name, kind == TopicKind::Pattern)
+        {
+            return;
+        }
+        if client.id == session.client.id {
+            session.is_closing = true;
+        } else {
+            client.close();
+        }
+    });
 }
 
 pub(super) fn deluser(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
