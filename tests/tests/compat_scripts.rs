@@ -52,3 +52,13 @@ fn transactions_reply_as_redis_does() {
 fn blocking_commands_reply_as_redis_does() {
     check(include_str!("../compat/blocking.txt"));
 }
+
+#[test]
+fn hash_commands_reply_as_redis_does() {
+    check(include_str!("../compat/hashes.txt"));
+}
+
+#[test]
+fn set_commands_reply_as_redis_does() {
+    check(include_str!("../compat/sets.txt"));
+}
