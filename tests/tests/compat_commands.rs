@@ -473,6 +473,82 @@ const REQUESTS: &[&str] = &[
     "PFDEBUG ENCODING n",
 ];
 
+/// The same with a sorted set `z`.
+const SORTED_SET_REQUESTS: &[&str] = &[
+    "ZADD z 3 c",
+    "ZADD z 1 a",
+    "ZADD n 1 a",
+    "ZADD n XX 1 a",
+    "ZADD z NX 9 a",
+    "ZINCRBY z 1 a",
+    "ZINCRBY n 1 a",
+    "ZREM z a",
+    "ZREM z a b",
+    "ZREM z x",
+    "ZREM n x",
+    "ZCARD z",
+    "ZCARD n",
+    "ZCOUNT z 0 9",
+    "ZCOUNT n 0 9",
+    "ZLEXCOUNT z - +",
+    "ZLEXCOUNT n - +",
+    "ZSCORE z a",
+    "ZSCORE n a",
+    "ZMSCORE z a x",
+    "ZMSCORE n a",
+    "ZRANK z a",
+    "ZREVRANK n a",
+    "ZRANGE z 0 -1",
+    "ZRANGE n 0 -1",
+    "ZRANGE z 0 9 BYSCORE",
+    "ZRANGEBYSCORE z 0 9",
+    "ZREVRANGE n 0 -1",
+    "ZRANGESTORE d z 0 -1",
+    "ZRANGESTORE z n 0 -1",
+    "ZREMRANGEBYRANK z 0 0",
+    "ZREMRANGEBYSCORE z 7 9",
+    "ZREMRANGEBYLEX n - +",
+    "ZPOPMIN z",
+    "ZPOPMAX z 9",
+    "ZPOPMIN n",
+    "ZMPOP 1 z MIN",
+    "ZMPOP 2 n z MAX COUNT 9",
+    "ZMPOP 1 n MIN",
+    "BZPOPMIN z 0",
+    "BZPOPMAX n z 0",
+    "BZMPOP 0 2 n z MIN",
+    "ZRANDMEMBER z",
+    "ZRANDMEMBER n",
+    "ZRANDMEMBER z 5",
+    "ZSCAN z 0",
+    "ZSCAN n 0",
+    "ZUNION 2 z n",
+    "ZINTER 3 n z z",
+    "ZDIFF 2 z z",
+    "ZINTERCARD 2 z n",
+    "ZUNIONSTORE d 2 z n",
+    "ZINTERSTORE z 2 z n",
+    "ZDIFFSTORE n 2 z n",
+    "GEOADD z 1 1 a",
+    "GEOADD n 1 1 a",
+    "GEOPOS z a",
+    "GEOPOS n a",
+    "GEOHASH z a",
+    "GEODIST z a b",
+    "GEODIST n a b",
+    "GEOSEARCH z FROMLONLAT 1 1 BYRADIUS 1 m",
+    "GEOSEARCH n FROMLONLAT 1 1 BYRADIUS 1 m",
+    "GEOSEARCHSTORE d z FROMLONLAT 1 1 BYRADIUS 1 m",
+    "GEOSEARCHSTORE z n FROMLONLAT 1 1 BYRADIUS 1 m",
+    "GEORADIUS z 1 1 1 m STORE d",
+    "GEORADIUSBYMEMBER z a 1 m",
+    "GEORADIUSBYMEMBER n a 1 m STORE z",
+    "ZSCORE s a",
+    "ZADD s 1 a",
+    "ZUNION 2 z s",
+    "ZRANGE z x 1",
+];
+
 /// Redis counts look-ups of commands that read, and none of commands that look a key up to change it.
 #[test]
 fn keyspace_hits_and_misses_are_counted_as_in_redis() {
@@ -481,6 +557,7 @@ fn keyspace_hits_and_misses_are_counted_as_in_redis() {
     let count = |connection: &mut Connection, request: &str| {
         connection.text("FLUSHALL");
         connection.text("MSET s hello i 5");
+        connection.line("ZADD z 1 a 2 b");
         connection.line("HSET f a 1 b x");
         connection.line("SADD e a b 1");
         let counts = |connection: &mut Connection| {
@@ -492,7 +569,7 @@ fn keyspace_hits_and_misses_are_counted_as_in_redis() {
         let after = counts(connection);
         (after[0] - before[0], after[1] - before[1], reply.is_error())
     };
-    for request in REQUESTS {
+    for request in REQUESTS.iter().chain(SORTED_SET_REQUESTS) {
         let theirs = count(&mut client.reference, request);
         assert_eq!(count(&mut client.subject, request), theirs, "{request}");
     }

@@ -62,3 +62,13 @@ fn hash_commands_reply_as_redis_does() {
 fn set_commands_reply_as_redis_does() {
     check(include_str!("../compat/sets.txt"));
 }
+
+#[test]
+fn sorted_set_commands_reply_as_redis_does() {
+    check(include_str!("../compat/sorted_sets.txt"));
+}
+
+#[test]
+fn geo_commands_reply_as_redis_does() {
+    check(include_str!("../compat/geo.txt"));
+}

@@ -11,7 +11,7 @@ use crate::command::{Failure, KeyContext};
 use crate::server::events::EventClass;
 
 /// No field expires later than this, in Unix milliseconds: Redis keeps 46 bits.
-const MAX_EXPIRY_MS: u64 = (1 << 46) - 1;
+pub(crate) const MAX_EXPIRY_MS: u64 = (1 << 46) - 1;
 
 /// Replies for a field.
 const NO_SUCH_FIELD: i64 = -2;

@@ -16,6 +16,8 @@ mod read;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use expiry::MAX_EXPIRY_MS;
+
 use thermocline_engine::KeyInfo;
 use thermocline_engine::value::{HashValue, Value, ValueType};
 
