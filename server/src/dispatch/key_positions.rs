@@ -57,7 +57,7 @@ impl ExactSizeIterator for Positions {}
 pub fn key_positions(command: &Command, arguments: Arguments<'_>) -> Positions {
     let count = arguments.len();
     match command.keys {
-        KeyPositions::None => Positions::NONE,
+        KeyPositions::None | KeyPositions::Channels { .. } => Positions::NONE,
         KeyPositions::Range { first, last, step } => {
             let end = if last < 0 {
                 (count + 1).saturating_sub(last.unsigned_abs() as usize)
