@@ -15,6 +15,7 @@ use crate::hash::KeyHasher;
 use crate::index::Location;
 use crate::index::entry::{Entries, Handle, Head, Place};
 use crate::index::table::{BUCKETS_PER_SEGMENT, Bucket, Table, TableHash};
+use crate::observer::Change;
 use crate::tier::ledger::Ledger;
 use crate::tier::lru::{Resident, Residents, SsdCopy};
 use crate::time::UnixMillis;
@@ -66,6 +67,8 @@ pub(crate) struct Keyspace {
     /// Change of `value_bytes` and residents not yet passed on.
     growth_bytes: isize,
     keys_with_expiry: usize,
+    /// Whether there ever was a hash some of whose fields expire.
+    had_expiring_fields: bool,
     hasher: KeyHasher,
     ledger: Arc<Ledger>,
 }
@@ -89,6 +92,7 @@ impl Keyspace {
             clean_bytes: 0,
             growth_bytes: 0,
             keys_with_expiry: 0,
+            had_expiring_fields: false,
             hasher,
             ledger,
         }
@@ -102,6 +106,11 @@ impl Keyspace {
 
     pub(crate) fn keys_with_expiry(&self) -> usize {
         self.keys_with_expiry
+    }
+
+    /// Whether [`Self::expire_segments`] may find anything, now or later.
+    pub(crate) fn may_expire(&self) -> bool {
+        self.keys_with_expiry > 0 || self.had_expiring_fields
     }
 
     pub(crate) fn resident_count(&self) -> usize {
@@ -296,7 +305,7 @@ impl Keyspace {
         });
         self.entries.set_head(handle, head);
         match (found, head.place()) {
-            (Some(_), Place::Dram(number)) => self.replace_value(number, value, touch),
+            (Some(_), Place::Dram(number)) => self.replace_value(handle, number, value, touch),
             (Some(_), Place::Ssd(location)) => {
                 self.ledger.release(location);
                 self.install(handle, value, SsdCopy::None, touch.tick);
@@ -340,7 +349,17 @@ impl Keyspace {
         self.entries.set_head(handle, head);
         self.value_bytes = self.value_bytes - before + after;
         self.growth_bytes += after as isize - before as isize;
+        self.note_expiring_fields(handle, number);
         (result, true)
+    }
+
+    /// Makes sure that the index segment of a resident is looked at when the first of its fields expires.
+    #[inline]
+    fn note_expiring_fields(&mut self, handle: Handle, number: u32) {
+        if let Some(at) = self.residents.get(number).value.earliest_field_expiry() {
+            self.had_expiring_fields = true;
+            self.table.note_expiry(self.hasher.table_hash(self.entries.key(handle)), at.0);
+        }
     }
 
     /// Changes when the key expires. The entry may move: the returned handle is its new one.
@@ -506,14 +525,14 @@ impl Keyspace {
         self.table.visit_segment(prefix, hash_of, visit)?.next_prefix
     }
 
-    /// Removes expired keys of the index segments `from..`, looking at no more than `segment_limit` segments
-    /// that may have any. Returns where to go on, `None` at the end.
+    /// Removes expired keys of the index segments `from..`, and expired fields of hashes in DRAM, looking at no more than
+    /// `segment_limit` segments that may have any. Returns where to go on, `None` at the end.
     pub(crate) fn expire_segments(
         &mut self,
         from: usize,
         segment_limit: usize,
         now: UnixMillis,
-        mut expired: impl FnMut(&[u8]),
+        mut tell: impl FnMut(&[u8], Change),
     ) -> Option<usize> {
         let mut looked_at = 0;
         let mut number = from;
@@ -528,23 +547,58 @@ impl Keyspace {
             }
             looked_at += 1;
             let mut earliest_ms = u64::MAX;
-            let mut due = Vec::new();
+            let (mut due, mut with_due_fields) = (Vec::new(), Vec::new());
             for handle in self.table.segment_handles(number) {
                 match self.entries.expiry_ms(handle) {
-                    Some(expiry_ms) if expiry_ms <= now.0 => due.push(handle),
+                    Some(expiry_ms) if expiry_ms <= now.0 => {
+                        due.push(handle);
+                        continue;
+                    }
                     Some(expiry_ms) => earliest_ms = earliest_ms.min(expiry_ms),
+                    None => {}
+                }
+                match self.earliest_field_expiry(handle) {
+                    Some(expiry) if expiry.is_due(now) => with_due_fields.push(handle),
+                    Some(expiry) => earliest_ms = earliest_ms.min(expiry.0),
                     None => {}
                 }
             }
             self.table.set_segment_earliest_expiry_ms(number, earliest_ms);
             for handle in due {
-                expired(self.entries.key(handle));
+                tell(self.entries.key(handle), Change::Expired);
                 let hash = self.hasher.table_hash(self.entries.key(handle));
                 self.remove(hash, handle);
+            }
+            for handle in with_due_fields {
+                self.expire_fields(handle, now, &mut tell);
             }
             number += 1;
         }
         None
+    }
+
+    /// When the first field of a hash in DRAM expires. One that is cold is looked at when it has been promoted.
+    fn earliest_field_expiry(&self, handle: Handle) -> Option<UnixMillis> {
+        match self.entries.head(handle).place() {
+            Place::Dram(number) if self.had_expiring_fields => {
+                self.residents.get(number).value.earliest_field_expiry()
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes expired fields out of a hash; one without fields is removed.
+    fn expire_fields(&mut self, handle: Handle, now: UnixMillis, tell: &mut impl FnMut(&[u8], Change)) {
+        let (is_empty, _) = self.modify_if(handle, |value| {
+            let hash = value.as_hash_mut().expect("only hashes have fields");
+            let is_changed = hash.purge_expired(now) > 0;
+            (hash.is_empty(), is_changed)
+        });
+        tell(self.entries.key(handle), if is_empty { Change::Removed } else { Change::Written });
+        if is_empty {
+            let hash = self.hasher.table_hash(self.entries.key(handle));
+            self.remove(hash, handle);
+        }
     }
 
     /// Gives up every record of this keyspace; for one that is being dropped as a whole.
@@ -602,9 +656,10 @@ impl Keyspace {
         self.entries.set_head(handle, head);
         self.value_bytes += heap_bytes;
         self.growth_bytes += (heap_bytes + size_of::<Resident>()) as isize;
+        self.note_expiring_fields(handle, number);
     }
 
-    fn replace_value(&mut self, number: u32, value: Value, touch: &Touch) {
+    fn replace_value(&mut self, handle: Handle, number: u32, value: Value, touch: &Touch) {
         self.discard_ssd_copy(number);
         let resident = self.residents.get_mut(number);
         let before = resident.value.heap_bytes();
@@ -613,6 +668,7 @@ impl Keyspace {
         self.residents.touch(number, touch.tick, touch.bump_after_ticks);
         self.value_bytes = self.value_bytes - before + after;
         self.growth_bytes += after as isize - before as isize;
+        self.note_expiring_fields(handle, number);
     }
 
     /// Drops an entry's value, wherever it is; the entry itself must go next.

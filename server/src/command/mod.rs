@@ -203,6 +203,8 @@ pub enum KeyPositions {
         words: &'static [&'static str],
         /// Where the search begins.
         from: usize,
+        /// Other options, in upper case, and how many arguments each takes, which may look like one of the words.
+        others: &'static [(&'static str, usize)],
     },
 }
 

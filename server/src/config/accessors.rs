@@ -7,7 +7,7 @@ use std::time::Duration;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use thermocline_engine::value::{PackLimits, SetLimits};
+use thermocline_engine::value::{ListLimits, PackLimits, SetLimits};
 use thermocline_engine::{EvictionPolicy, Settings};
 
 use super::table::position_of;
@@ -270,6 +270,12 @@ impl Config {
             entries: number!(self, "zset-max-listpack-entries") as usize,
             element_bytes: number!(self, "zset-max-listpack-value") as usize,
         }
+    }
+
+    /// `list-max-listpack-size`.
+    #[inline]
+    pub fn list_limits(&self) -> ListLimits {
+        ListLimits::from_setting(number!(self, "list-max-listpack-size"))
     }
 
     /// `hll-sparse-max-bytes`.

@@ -61,7 +61,7 @@ impl Batch<'_> {
         arguments: Arguments<'_>,
     ) -> Result<(), Failure> {
         let request = request(self.thread, self.session, self.output, handler, arguments)?;
-        let (engine, database) = (&self.server.engine, self.session.database);
+        let (engine, database) = (&self.server.engine, self.session.database());
         // What was given up for want of its values runs with what it has: a single command replies the error then.
         let may_restart = self.fetch_failure.take().is_none();
         let script = Script { thread: self.thread, entry, request: &request, may_restart };
@@ -150,7 +150,7 @@ impl Script<'_, '_> {
         let (thread, server) = (self.thread, &*self.thread.server);
         let start = output.len();
         let mut own = Session::new(Arc::clone(&session.client), &session.user, true);
-        own.database = session.database;
+        own.select(session.database());
         own.no_touch = session.no_touch;
         let mut host = ScriptHost {
             script: self,
@@ -329,7 +329,7 @@ impl ScriptHost<'_, '_, '_, '_> {
                 }
             }
         }
-        self.locked.select(self.session.database);
+        self.locked.select(self.session.database());
         let mut is_readable = true;
         for (index, key) in keys(entry.command, arguments).enumerate() {
             if self.is_within_declared && !self.declares(key) {

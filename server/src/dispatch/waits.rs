@@ -21,7 +21,6 @@ use super::input::Next;
 use super::output_limit::OutputWatch;
 use super::serving::{self, Serving};
 use super::{cold, refusal};
-use crate::command::blocking::TimeoutReply;
 use crate::command::{Context, Failure, Handler};
 use crate::net::Connection;
 use crate::server::blocking::{Blocked, Unblock};
@@ -307,17 +306,11 @@ async fn wait_for_keys(
         }
         how => {
             server.observers.waiting.remove(&waiter, &server.engine);
-            let mut reply = ReplyEncoder::new(output, waiter.protocol);
-            match (how, waiter.on_timeout) {
-                (Unblock::Error, _) => Err(Failure::error("UNBLOCKED client unblocked via CLIENT UNBLOCK")),
-                (_, TimeoutReply::Null) => {
-                    reply.null();
-                    Ok(())
-                }
-                (_, TimeoutReply::NullArray) => {
-                    reply.null_array();
-                    Ok(())
-                }
+            if how == Unblock::Error {
+                Err(Failure::error("UNBLOCKED client unblocked via CLIENT UNBLOCK"))
+            } else {
+                ReplyEncoder::new(output, waiter.protocol).null_array();
+                Ok(())
             }
         }
     };
