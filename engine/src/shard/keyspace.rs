@@ -8,6 +8,8 @@
 //! A keyspace knows nothing of locks, databases or budgets: it reports how its values' memory changes in
 //! [`Keyspace::take_growth_bytes`], and whoever holds the shard's lock passes that on.
 
+mod expiry;
+
 use std::sync::Arc;
 
 use crate::access::Touch;
@@ -15,7 +17,6 @@ use crate::hash::KeyHasher;
 use crate::index::Location;
 use crate::index::entry::{Entries, Handle, Head, Place};
 use crate::index::table::{BUCKETS_PER_SEGMENT, Bucket, Table, TableHash};
-use crate::observer::Change;
 use crate::tier::ledger::Ledger;
 use crate::tier::lru::{Resident, Residents, SsdCopy};
 use crate::time::UnixMillis;
@@ -106,11 +107,6 @@ impl Keyspace {
 
     pub(crate) fn keys_with_expiry(&self) -> usize {
         self.keys_with_expiry
-    }
-
-    /// Whether [`Self::expire_segments`] may find anything, now or later.
-    pub(crate) fn may_expire(&self) -> bool {
-        self.keys_with_expiry > 0 || self.had_expiring_fields
     }
 
     pub(crate) fn resident_count(&self) -> usize {
@@ -353,15 +349,6 @@ impl Keyspace {
         (result, true)
     }
 
-    /// Makes sure that the index segment of a resident is looked at when the first of its fields expires.
-    #[inline]
-    fn note_expiring_fields(&mut self, handle: Handle, number: u32) {
-        if let Some(at) = self.residents.get(number).value.earliest_field_expiry() {
-            self.had_expiring_fields = true;
-            self.table.note_expiry(self.hasher.table_hash(self.entries.key(handle)), at.0);
-        }
-    }
-
     /// Changes when the key expires. The entry may move: the returned handle is its new one.
     pub(crate) fn change_expiry(
         &mut self,
@@ -523,82 +510,6 @@ impl Keyspace {
     pub(crate) fn visit_segment(&self, prefix: u64, visit: impl FnMut(Handle)) -> Option<u64> {
         let hash_of = |handle| self.hasher.table_hash(self.entries.key(handle));
         self.table.visit_segment(prefix, hash_of, visit)?.next_prefix
-    }
-
-    /// Removes expired keys of the index segments `from..`, and expired fields of hashes in DRAM, looking at no more than
-    /// `segment_limit` segments that may have any. Returns where to go on, `None` at the end.
-    pub(crate) fn expire_segments(
-        &mut self,
-        from: usize,
-        segment_limit: usize,
-        now: UnixMillis,
-        mut tell: impl FnMut(&[u8], Change),
-    ) -> Option<usize> {
-        let mut looked_at = 0;
-        let mut number = from;
-        // Removing entries may merge segments, so the count is asked for anew each time.
-        while number < self.table.segment_count() {
-            if self.table.segment_earliest_expiry_ms(number) > now.0 {
-                number += 1;
-                continue;
-            }
-            if looked_at == segment_limit {
-                return Some(number);
-            }
-            looked_at += 1;
-            let mut earliest_ms = u64::MAX;
-            let (mut due, mut with_due_fields) = (Vec::new(), Vec::new());
-            for handle in self.table.segment_handles(number) {
-                match self.entries.expiry_ms(handle) {
-                    Some(expiry_ms) if expiry_ms <= now.0 => {
-                        due.push(handle);
-                        continue;
-                    }
-                    Some(expiry_ms) => earliest_ms = earliest_ms.min(expiry_ms),
-                    None => {}
-                }
-                match self.earliest_field_expiry(handle) {
-                    Some(expiry) if expiry.is_due(now) => with_due_fields.push(handle),
-                    Some(expiry) => earliest_ms = earliest_ms.min(expiry.0),
-                    None => {}
-                }
-            }
-            self.table.set_segment_earliest_expiry_ms(number, earliest_ms);
-            for handle in due {
-                tell(self.entries.key(handle), Change::Expired);
-                let hash = self.hasher.table_hash(self.entries.key(handle));
-                self.remove(hash, handle);
-            }
-            for handle in with_due_fields {
-                self.expire_fields(handle, now, &mut tell);
-            }
-            number += 1;
-        }
-        None
-    }
-
-    /// When the first field of a hash in DRAM expires. One that is cold is looked at when it has been promoted.
-    fn earliest_field_expiry(&self, handle: Handle) -> Option<UnixMillis> {
-        match self.entries.head(handle).place() {
-            Place::Dram(number) if self.had_expiring_fields => {
-                self.residents.get(number).value.earliest_field_expiry()
-            }
-            _ => None,
-        }
-    }
-
-    /// Takes expired fields out of a hash; one without fields is removed.
-    fn expire_fields(&mut self, handle: Handle, now: UnixMillis, tell: &mut impl FnMut(&[u8], Change)) {
-        let (is_empty, _) = self.modify_if(handle, |value| {
-            let hash = value.as_hash_mut().expect("only hashes have fields");
-            let is_changed = hash.purge_expired(now) > 0;
-            (hash.is_empty(), is_changed)
-        });
-        tell(self.entries.key(handle), if is_empty { Change::Removed } else { Change::Written });
-        if is_empty {
-            let hash = self.hasher.table_hash(self.entries.key(handle));
-            self.remove(hash, handle);
-        }
     }
 
     /// Gives up every record of this keyspace; for one that is being dropped as a whole.
