@@ -139,17 +139,20 @@ impl PubSub {
         )
     }
 
-    /// Visits all subscriptions. Whoever publishes or subscribes meanwhile may have to wait.
-    pub fn for_each_subscription(&self, mut visit: impl FnMut(TopicKind, &[u8], &ClientShared)) {
+    /// The clients who are subscribed to something that this is false of.
+    pub fn subscribers_unless(
+        &self,
+        may: impl Fn(&ClientShared, TopicKind, &[u8]) -> bool,
+    ) -> Vec<Arc<ClientShared>> {
+        let mut found = BTreeMap::new();
         for kind in TopicKind::ALL {
-            let topics: Vec<(Box<[u8]>, Arc<Topic>)> = {
-                let topics = self.topics(kind).read();
-                topics.iter().map(|(name, topic)| (name.clone(), Arc::clone(topic))).collect()
-            };
-            for (name, topic) in topics {
-                topic.0.lock().by_id.values().for_each(|client| visit(kind, &name, client));
+            for (name, topic) in self.topics(kind).read().iter() {
+                let subscribers = topic.0.lock();
+                let others = subscribers.by_id.values().filter(|client| !may(client, kind, name));
+                found.extend(others.map(|client| (client.id, Arc::clone(client))));
             }
         }
+        found.into_values().collect()
     }
 
     /// How many topics of a kind somebody is subscribed to.

@@ -19,7 +19,7 @@ pub(super) fn load(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Fa
     let users = users.map_err(|error| Failure::error(format!("ERR {error}")))?;
     let gone = context.server.access.replace_all(users);
     close_sessions(context.server, context.session, &gone);
-    close_subscribers(context.server, context.session, &context.server.access.all());
+    close_subscribers(context.server, context.session, |_| true);
     context.reply.ok();
     Ok(())
 }

@@ -10,6 +10,7 @@ use crate::access::selector::Selector;
 use crate::access::{User, permits_channel};
 use crate::command::{Context, Failure};
 use crate::server::Server;
+use crate::server::clients::ClientShared;
 use crate::server::pubsub::TopicKind;
 use crate::session::Session;
 
@@ -28,27 +29,29 @@ pub(super) fn setuser(context: &mut Context<'_>, arguments: Arguments<'_>) -> Re
             Failure::error(format!("ERR Error in ACL SETUSER modifier '{rule}': {error}"))
         }
     })?;
-    close_subscribers(context.server, context.session, std::slice::from_ref(&user));
+    close_subscribers(context.server, context.session, |candidate| Arc::ptr_eq(candidate, &user));
     context.reply.ok();
     Ok(())
 }
 
-/// Ends the sessions of users that are subscribed to what they may no longer hear, this one only after its reply.
-pub(super) fn close_subscribers(server: &Server, session: &mut Session, changed: &[Arc<User>]) {
-    let default = server.access.default_user();
-    server.pubsub.for_each_subscription(|kind, name, client| {
-        let user = client.user(default);
-        if !changed.iter().any(|changed| Arc::ptr_eq(changed, &user))
-            || permits_channel(&user, name, kind == TopicKind::Pattern)
-        {
-            return;
-        }
+/// Ends the sessions of these users that are subscribed to something that they may not be any more, this one only
+/// after its reply.
+pub(super) fn close_subscribers(
+    server: &Server,
+    session: &mut Session,
+    affected: impl Fn(&Arc<User>) -> bool,
+) {
+    let may = |client: &ClientShared, kind: TopicKind, name: &[u8]| {
+        let user = client.user(server.access.default_user());
+        !affected(&user) || permits_channel(&user, name, kind == TopicKind::Pattern)
+    };
+    for client in server.pubsub.subscribers_unless(may) {
         if client.id == session.client.id {
             session.is_closing = true;
         } else {
             client.close();
         }
-    });
+    }
 }
 
 pub(super) fn deluser(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
