@@ -10,7 +10,7 @@ mod list;
 mod pack;
 mod set;
 mod sorted_set;
-mod stream;
+pub mod stream;
 mod string;
 
 pub use codec::{CodecError, decode, encode};
