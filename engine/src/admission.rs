@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use crate::config::EvictionPolicy;
 use crate::engine::Engine;
 use crate::index::scan::Position;
+use crate::observer::Change;
 use crate::shard::keyspace::{KeyInfo, Keyspace};
 use crate::tier::budget::Pressure;
 use crate::time::UnixMillis;
@@ -186,6 +187,9 @@ impl Engine {
             keyspace.remove(hash, handle);
             shard.counters.evicted += 1;
             self.report_growth_now(&mut shard);
+            if self.observes_all() || shard.observed > 0 {
+                self.tell_observer(database, &key, Change::Evicted);
+            }
         }
         true
     }

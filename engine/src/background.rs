@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::engine::Engine;
+use crate::observer::Change;
 use crate::tier::demotion::{Demoter, Reach};
 use crate::tier::drain::{Drain, Progress};
 use crate::tier::requests::{Done, Request};
@@ -250,9 +251,15 @@ impl Background {
         let mut expired = 0;
         let mut shard = self.engine.lock_shard(pass.shard);
         let database_count = shard.databases.len();
+        let is_observed = self.engine.observes_all() || shard.observed > 0;
         let next = match shard.databases[pass.database].as_deref_mut() {
             Some(keyspace) if keyspace.keys_with_expiry() > 0 => {
-                keyspace.expire_segments(pass.segment, EXPIRY_SEGMENTS_PER_STEP, now, |_| expired += 1)
+                keyspace.expire_segments(pass.segment, EXPIRY_SEGMENTS_PER_STEP, now, |key| {
+                    expired += 1;
+                    if is_observed {
+                        self.engine.tell_observer(pass.database, key, Change::Expired);
+                    }
+                })
             }
             _ => None,
         };

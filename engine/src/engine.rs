@@ -1,7 +1,7 @@
 //! The engine: shards, the budget over them, and the SSD tier behind them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crossbeam::queue::SegQueue;
@@ -14,18 +14,18 @@ use crate::access::{AccessClock, AccessPolicy, Touch, tick_at};
 use crate::admission::Waiters;
 use crate::components::{Clock, Components, MemoryGauge};
 use crate::config::{EngineConfig, Settings};
+use crate::databases::Databases;
 use crate::device::Device;
 use crate::device::buffer::BufferGauge;
 use crate::error::EngineError;
 use crate::fetch::Fetched;
 use crate::hash::KeyHasher;
-use crate::index::Cursor;
 use crate::index::entry::Place;
-use crate::index::scan::Position;
 use crate::keys::Keys;
 use crate::metrics::TierMetrics;
+use crate::observer::{Change, KeyObserver};
 use crate::shard::Shard;
-use crate::shard::keyspace::{KeyInfo, Keyspace};
+use crate::shard::keyspace::Keyspace;
 use crate::tier::budget::Budget;
 use crate::tier::ceiling::Ceiling;
 use crate::tier::ledger::Ledger;
@@ -34,9 +34,23 @@ use crate::tier::requests::{Outcome, Request, request};
 use crate::tier::ssd::segment::{Layout, RESERVED_FOR_GC};
 use crate::tier::ssd::segment_header::SEGMENT_HEADER_BYTES;
 use crate::time::UnixMillis;
+use crate::value::seed_member_hash;
 
-/// How often [`Engine::random_key`] draws a place in the hash space before it looks at every key.
-const RANDOM_KEY_DRAWS: u32 = 100;
+/// How long somebody who holds shards waits for a further one before it lets go of all.
+const HOLD_AND_WAIT: Duration = Duration::from_millis(2);
+/// How often somebody who waits for a shard looks whether it is held up.
+const HELD_UP_LOOK: Duration = Duration::from_millis(20);
+/// How long a script waits for a key that it did not declare, when it cannot start again. Others hold shards for
+/// microseconds, so this is for ever.
+const LATE_WAIT: Duration = Duration::from_secs(5);
+
+/// Locked shards with their numbers, which ascend.
+pub(crate) type Guards<'a> = SmallVec<[(usize, MutexGuard<'a, Shard>); 1]>;
+
+/// The keys' shards are held for long, by a script that takes more time than it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a script holds the keys for long")]
+pub struct HeldUp;
 
 /// The two-tier store. Shared by all threads; every method may be called from any of them.
 pub struct Engine {
@@ -64,6 +78,9 @@ pub struct Engine {
     unparker: Unparker,
     is_parked: AtomicBool,
     active_expiry: AtomicBool,
+    observer: OnceLock<Arc<dyn KeyObserver>>,
+    observes_all: AtomicBool,
+    is_held_up: AtomicBool,
 }
 
 impl Engine {
@@ -73,7 +90,9 @@ impl Engine {
     }
 
     /// Locks the shard of one key.
-    #[inline]
+    ///
+    /// # Panics
+    /// If that is held up.
     pub fn lock_key<'a>(
         &'a self,
         database: usize,
@@ -81,13 +100,35 @@ impl Engine {
         now: UnixMillis,
         fetched: &'a mut Fetched,
     ) -> Keys<'a> {
-        let (shard, _) = self.hasher.locate(key);
-        let mut shards = SmallVec::new();
-        shards.push((shard, self.shards[shard].lock()));
-        Keys::new(self, shards, database, now, fetched)
+        self.try_lock_key(database, key, now, fetched).expect("nobody holds shards for long")
     }
 
-    /// Locks the shards of several keys, in ascending order.
+    /// Locks the shard of one key.
+    ///
+    /// # Errors
+    /// [`HeldUp`].
+    #[inline]
+    pub fn try_lock_key<'a>(
+        &'a self,
+        database: usize,
+        key: &[u8],
+        now: UnixMillis,
+        fetched: &'a mut Fetched,
+    ) -> Result<Keys<'a>, HeldUp> {
+        let (shard, _) = self.hasher.locate(key);
+        let mut shards = SmallVec::new();
+        let guard = match self.shards[shard].try_lock() {
+            Some(guard) => guard,
+            None => self.wait_for_shard(shard)?,
+        };
+        shards.push((shard, guard));
+        Ok(Keys::new(self, shards, database, now, fetched))
+    }
+
+    /// Locks the shards of several keys.
+    ///
+    /// # Panics
+    /// If one of them is held up.
     pub fn lock_keys<'a, 'k>(
         &'a self,
         database: usize,
@@ -95,127 +136,110 @@ impl Engine {
         now: UnixMillis,
         fetched: &'a mut Fetched,
     ) -> Keys<'a> {
+        self.try_lock_keys(database, keys, now, fetched).expect("nobody holds shards for long")
+    }
+
+    /// Locks the shards of several keys.
+    ///
+    /// # Errors
+    /// [`HeldUp`].
+    pub fn try_lock_keys<'a, 'k>(
+        &'a self,
+        database: usize,
+        keys: impl Iterator<Item = &'k [u8]>,
+        now: UnixMillis,
+        fetched: &'a mut Fetched,
+    ) -> Result<Keys<'a>, HeldUp> {
         let mut numbers: SmallVec<[usize; 16]> = keys.map(|key| self.hasher.locate(key).0).collect();
         numbers.sort_unstable();
         numbers.dedup();
-        let shards = numbers.into_iter().map(|shard| (shard, self.shards[shard].lock())).collect();
-        Keys::new(self, shards, database, now, fetched)
+        Ok(Keys::new(self, self.acquire(numbers.iter().copied())?, database, now, fetched))
     }
 
-    /// How many keys a database has, expired ones that were not yet removed included.
-    pub fn key_count(&self, database: usize) -> usize {
-        self.shards.iter().map(|shard| shard.lock().databases[database].as_ref().map_or(0, |k| k.len())).sum()
-    }
-
-    /// How many keys of a database have an expiry.
-    pub fn expiry_count(&self, database: usize) -> usize {
-        let count = |shard: &CachePadded<Mutex<Shard>>| {
-            shard.lock().databases[database].as_ref().map_or(0, |k| k.keys_with_expiry())
-        };
-        self.shards.iter().map(count).sum()
-    }
-
-    /// Deletes all keys of a database. What they occupied is given back in the background.
-    pub fn flush(&self, database: usize) {
-        for shard in &self.shards {
-            let flushed = shard.lock().databases[database].take();
-            if let Some(keyspace) = flushed {
-                self.dispose(keyspace);
-            }
-        }
-    }
-
-    /// Exchanges the contents of two databases.
-    pub fn swap_databases(&self, one: usize, other: usize) {
-        let mut shards: Vec<MutexGuard<'_, Shard>> = self.shards.iter().map(|shard| shard.lock()).collect();
-        for shard in &mut shards {
-            shard.databases.swap(one, other);
-        }
-    }
-
-    /// Visits keys from `cursor` on, at least `count` of them unless the end comes first, and returns where to go
-    /// on: [`Cursor::START`] at the end. Expired keys are not shown. The key's shard is locked during the visit.
-    pub fn scan(
-        &self,
-        database: usize,
-        cursor: Cursor,
-        count: usize,
-        now: UnixMillis,
-        mut visit: impl FnMut(&[u8], KeyInfo),
-    ) -> Cursor {
-        let mut at = cursor.position();
-        let mut visited = 0;
-        // An empty table costs next to nothing, but a sparse one must not make one call walk millions of buckets.
-        let mut buckets_left = count.saturating_mul(10);
-        while at.shard < self.shards.len() {
-            let shard = self.shards[at.shard].lock();
-            let mut next = None;
-            if let Some(keyspace) = &shard.databases[database] {
-                next = keyspace.scan(at.prefix, at.bucket, |handle| {
-                    visited += 1;
-                    if !keyspace.is_expired(handle, now) {
-                        visit(keyspace.key(handle), keyspace.info(handle));
-                    }
-                });
-                buckets_left = buckets_left.saturating_sub(1);
-            }
-            at = match next {
-                Some((prefix, bucket)) => Position { shard: at.shard, prefix, bucket },
-                None => Position { shard: at.shard + 1, prefix: 0, bucket: 0 },
-            };
-            if visited >= count || buckets_left == 0 {
-                break;
-            }
-        }
-        if at.shard < self.shards.len() { Cursor::at(at) } else { Cursor::START }
-    }
-
-    /// Visits every key of a database that is there throughout, and none twice. Expired keys are not shown. The
-    /// key's shard is locked during the visit, and unlocked after some hundred keys at most.
-    pub fn for_each_key(&self, database: usize, now: UnixMillis, mut visit: impl FnMut(&[u8], KeyInfo)) {
-        for shard in &self.shards {
-            let mut next = Some(0);
-            while let Some(prefix) = next {
-                let shard = shard.lock();
-                let Some(keyspace) = &shard.databases[database] else { break };
-                next = keyspace.visit_segment(prefix, |handle| {
-                    if !keyspace.is_expired(handle, now) {
-                        visit(keyspace.key(handle), keyspace.info(handle));
-                    }
-                });
-            }
-        }
-    }
-
-    /// A key drawn nearly evenly from a database; `random` gives 64 random bits at each call.
-    pub fn random_key(
-        &self,
-        database: usize,
-        now: UnixMillis,
-        mut random: impl FnMut() -> u64,
-    ) -> Option<Box<[u8]>> {
-        for _ in 0..RANDOM_KEY_DRAWS {
-            let shard = self.shards[random() as usize % self.shards.len()].lock();
-            let Some(keyspace) = &shard.databases[database] else { continue };
-            let mut keys = SmallVec::<[_; 16]>::new();
-            keyspace.scan(random(), random() as usize % 64, |handle| {
-                if !keyspace.is_expired(handle, now) {
-                    keys.push(handle);
-                }
+    /// Locks shards in ascending order.
+    ///
+    /// Who has locked one and finds the next one locked waits a moment only, gives up what it has and starts again: a
+    /// script that has changed something and finds that it needs a further shard can do neither, so the others must.
+    fn acquire(&self, numbers: impl Iterator<Item = usize> + Clone) -> Result<Guards<'_>, HeldUp> {
+        loop {
+            let mut guards = Guards::new();
+            let all = numbers.clone().all(|number| {
+                let shard = &self.shards[number];
+                let guard = match guards.is_empty() {
+                    true => shard.try_lock(),
+                    false => shard.try_lock().or_else(|| shard.try_lock_for(HOLD_AND_WAIT)),
+                };
+                let is_locked = guard.is_some();
+                guards.extend(guard.map(|guard| (number, guard)));
+                is_locked
             });
-            if !keys.is_empty() {
-                return Some(keyspace.key(keys[random() as usize % keys.len()]).into());
+            if all {
+                return Ok(guards);
+            }
+            let missing = numbers.clone().nth(guards.len()).expect("one could not be locked");
+            drop(guards);
+            drop(self.wait_for_shard(missing)?);
+        }
+    }
+
+    #[cold]
+    fn wait_for_shard(&self, number: usize) -> Result<MutexGuard<'_, Shard>, HeldUp> {
+        loop {
+            if let Some(guard) = self.shards[number].try_lock_for(HELD_UP_LOOK) {
+                return Ok(guard);
+            }
+            if self.is_held_up.load(Ordering::Acquire) {
+                return Err(HeldUp);
             }
         }
-        let mut found = None;
-        let mut cursor = Cursor::START;
-        while found.is_none() {
-            cursor = self.scan(database, cursor, 1000, now, |key, _| found = Some(key.into()));
-            if cursor == Cursor::START {
-                break;
-            }
-        }
-        found
+    }
+
+    /// One more shard for somebody who holds others; `None` where it is not to be had for a long time.
+    pub(crate) fn acquire_late(&self, number: usize) -> Option<MutexGuard<'_, Shard>> {
+        self.shards[number].try_lock_for(LATE_WAIT)
+    }
+
+    /// Locks all shards: for what may turn out to need any key.
+    ///
+    /// # Errors
+    /// [`HeldUp`].
+    pub fn lock_all<'a>(
+        &'a self,
+        database: usize,
+        now: UnixMillis,
+        fetched: &'a mut Fetched,
+    ) -> Result<Keys<'a>, HeldUp> {
+        Ok(Keys::new(self, self.acquire(0..self.shards.len())?, database, now, fetched))
+    }
+
+    /// Whole databases, whose shards are locked one after another.
+    pub fn databases(&self) -> Databases<'_> {
+        Databases::unlocked(self)
+    }
+
+    /// Says who is told of changes; once, before there are any.
+    ///
+    /// # Panics
+    /// If somebody is told already.
+    pub fn set_observer(&self, observer: Arc<dyn KeyObserver>) {
+        assert!(self.observer.set(observer).is_ok(), "there is one observer");
+    }
+
+    /// Whether the observer is told of changes of all keys, not only of those that are observed.
+    pub fn observe_all(&self, all: bool) {
+        self.observes_all.store(all, Ordering::Relaxed);
+    }
+
+    /// Undoes one [`Keys::observe`].
+    pub fn unobserve(&self, key: &[u8]) {
+        let mut shard = self.lock_shard(self.hasher.locate(key).0);
+        shard.observed = shard.observed.checked_sub(1).expect("it was observed");
+    }
+
+    /// From now on, or no more, who holds shards holds them for long: who asks for one of them gets [`HeldUp`] after a
+    /// moment, instead of waiting.
+    pub fn set_held_up(&self, is_held_up: bool) {
+        self.is_held_up.store(is_held_up, Ordering::Release);
     }
 
     /// The time of day, by the engine's clock.
@@ -280,7 +304,7 @@ impl Engine {
         }
     }
 
-    fn dispose(&self, keyspace: Box<Keyspace>) {
+    pub(crate) fn dispose(&self, keyspace: Box<Keyspace>) {
         self.flushed.push(keyspace);
         self.wake_background();
     }
@@ -303,6 +327,7 @@ impl Engine {
         }
         let shards =
             (0..config.shard_count).map(|_| CachePadded::new(Mutex::new(Shard::new(config.database_count))));
+        seed_member_hash(components.seed);
         let parker = Parker::new();
         let engine = Self {
             access_policy: AtomicU64::new(config.settings.access_policy().bits()),
@@ -324,6 +349,9 @@ impl Engine {
             parker: Mutex::new(parker),
             is_parked: AtomicBool::new(false),
             active_expiry: AtomicBool::new(true),
+            observer: OnceLock::new(),
+            observes_all: AtomicBool::new(false),
+            is_held_up: AtomicBool::new(false),
             components,
             config,
         };
@@ -413,6 +441,20 @@ impl Engine {
     }
 
     // ---- for the rest of the crate
+
+    /// Whether the observer wants to hear of every change.
+    #[inline]
+    pub(crate) fn observes_all(&self) -> bool {
+        self.observes_all.load(Ordering::Relaxed)
+    }
+
+    /// Tells the observer of a change in a shard that has observed keys, or of any where it wants to hear of all.
+    #[cold]
+    pub(crate) fn tell_observer(&self, database: usize, key: &[u8], change: Change) {
+        if let Some(observer) = self.observer.get() {
+            observer.changed(database, key, change);
+        }
+    }
 
     pub(crate) fn try_lock_shard(&self, number: usize) -> Option<MutexGuard<'_, Shard>> {
         self.shards[number].try_lock()

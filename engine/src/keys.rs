@@ -6,14 +6,13 @@
 //!
 //! **Invariant:** a command that returns [`Cold`] has changed nothing. [`Keys`] asserts it.
 
-use parking_lot::MutexGuard;
-use smallvec::SmallVec;
-
 use crate::access::Touch;
-use crate::engine::Engine;
+use crate::databases::{Databases, HeldShards};
+use crate::engine::{Engine, Guards};
 use crate::fetch::Fetched;
 use crate::index::entry::{Handle, Place};
 use crate::index::table::TableHash;
+use crate::observer::Change;
 use crate::shard::keyspace::{KeyInfo, Keyspace, Removed};
 use crate::shard::{Shard, ShardCounters};
 use crate::tier::ledger::Alias;
@@ -40,7 +39,7 @@ pub enum SetExpiry {
 /// Locked shards, and one database of theirs.
 pub struct Keys<'a> {
     engine: &'a Engine,
-    shards: SmallVec<[(usize, MutexGuard<'a, Shard>); 1]>,
+    shards: Guards<'a>,
     database: usize,
     now: UnixMillis,
     touch: Touch,
@@ -51,6 +50,7 @@ pub struct Keys<'a> {
     counters: ShardCounters,
     changes: u64,
     is_cold: bool,
+    observes_all: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -64,7 +64,7 @@ struct Found {
 impl<'a> Keys<'a> {
     pub(crate) fn new(
         engine: &'a Engine,
-        shards: SmallVec<[(usize, MutexGuard<'a, Shard>); 1]>,
+        shards: Guards<'a>,
         database: usize,
         now: UnixMillis,
         fetched: &'a mut Fetched,
@@ -81,6 +81,7 @@ impl<'a> Keys<'a> {
             counters: ShardCounters::default(),
             changes: 0,
             is_cold: false,
+            observes_all: engine.observes_all(),
         }
     }
 
@@ -228,10 +229,10 @@ impl<'a> Keys<'a> {
             self.promote(found, at);
         }
         self.note_access(found);
-        self.changes += 1;
         let keyspace = self.keyspace_mut(found.shard).expect("a key was found in it");
         let result = keyspace.modify(found.handle, change);
         self.report_growth(found.shard);
+        self.note_change(found.shard, key, Change::Written);
         Ok(Some(result))
     }
 
@@ -252,15 +253,15 @@ impl<'a> Keys<'a> {
         };
         let handle = keyspace.set(hash, key, handle, value, expiry, touch);
         self.recent = Some(Found { shard, hash, handle });
-        self.changes += 1;
         self.report_growth(shard);
+        self.note_change(shard, key, if found.is_some() { Change::Written } else { Change::Created });
     }
 
     /// Deletes the key; false where there is no such key. Reads nothing from the SSD.
     pub fn remove(&mut self, key: &[u8]) -> bool {
         let Some(found) = self.find(key) else { return false };
         self.remove_found(found);
-        self.changes += 1;
+        self.note_change(found.shard, key, Change::Removed);
         true
     }
 
@@ -270,7 +271,7 @@ impl<'a> Keys<'a> {
         let keyspace = self.keyspace_mut(found.shard).expect("a key was found in it");
         let handle = keyspace.change_expiry(found.hash, found.handle, expiry);
         self.recent = Some(Found { handle, ..found });
-        self.changes += 1;
+        self.note_change(found.shard, key, Change::Written);
         true
     }
 
@@ -309,8 +310,9 @@ impl<'a> Keys<'a> {
             }
         }
         self.report_growth(shard);
+        self.note_change(shard, to, Change::Created);
         self.select(from_database);
-        self.changes += 1;
+        self.note_change(found.shard, from, Change::Removed);
         true
     }
 
@@ -335,6 +337,81 @@ impl<'a> Keys<'a> {
     /// The key's LFU counter, as `OBJECT FREQ` replies.
     pub fn frequency(&self, info: &KeyInfo) -> u32 {
         self.touch.clock.frequency(info.access)
+    }
+
+    // ---- observers
+
+    /// From now on the observer is told when this key changes, whether or not it exists, until
+    /// [`Engine::unobserve`]. Several may observe one key.
+    pub fn observe(&mut self, key: &[u8]) {
+        let (shard, _) = self.locate(key);
+        self.shards[shard].1.observed += 1;
+    }
+
+    #[inline]
+    fn note_change(&mut self, shard: usize, key: &[u8], change: Change) {
+        self.changes += 1;
+        self.tell(shard, key, change);
+    }
+
+    #[inline]
+    fn tell(&self, shard: usize, key: &[u8], change: Change) {
+        if self.observes_all || self.shards[shard].1.observed > 0 {
+            self.engine.tell_observer(self.database, key, change);
+        }
+    }
+
+    // ---- several commands on one set of locked shards
+
+    /// Whether the key's shard is among the locked ones.
+    pub fn covers(&self, key: &[u8]) -> bool {
+        let shard = self.engine.hasher().locate(key).0;
+        self.shards.binary_search_by_key(&shard, |(number, _)| *number).is_ok()
+    }
+
+    /// Whether all shards are locked.
+    pub fn covers_all(&self) -> bool {
+        self.shards.len() == self.engine.shard_count()
+    }
+
+    /// Locks the shard of a further key, for a command that has changed something and cannot start again; false where
+    /// it is not to be had.
+    pub fn cover_late(&mut self, key: &[u8]) -> bool {
+        let shard = self.engine.hasher().locate(key).0;
+        let Err(at) = self.shards.binary_search_by_key(&shard, |(number, _)| *number) else { return true };
+        let Some(guard) = self.engine.acquire_late(shard) else { return false };
+        self.recent = None;
+        self.shards.insert(at, (shard, guard));
+        true
+    }
+
+    /// Whether a command could read the key's value now: it is in DRAM, was fetched, or there is none. Where not, what
+    /// is missing is noted.
+    pub fn is_readable(&mut self, key: &[u8]) -> bool {
+        let Some(found) = self.find(key) else { return true };
+        let Place::Ssd(location) = self.place(found) else { return true };
+        let keyspace_id = self.keyspace(found.shard).expect("a key was found in it").id;
+        let is_fetched = self.fetched.position(keyspace_id, location).is_some();
+        if !is_fetched {
+            self.missing(found, key);
+        }
+        is_fetched
+    }
+
+    /// Ends one command and begins another on the same locked shards.
+    pub fn next_command(&mut self) {
+        self.changes = 0;
+        self.touches = true;
+    }
+
+    /// Whole databases, on the locked shards.
+    ///
+    /// # Panics
+    /// If not all are locked.
+    pub fn databases(&mut self) -> Databases<'_> {
+        assert!(self.covers_all(), "who works on whole databases holds all of them");
+        self.recent = None;
+        Databases::held(self.engine, self)
     }
 
     // ---- inside
@@ -368,6 +445,7 @@ impl<'a> Keys<'a> {
         if keyspace.is_expired(handle, self.now) {
             self.remove_found(found);
             self.counters.expired += 1;
+            self.tell(shard, key, Change::Expired);
             return None;
         }
         self.recent = Some(found);
@@ -447,6 +525,14 @@ impl<'a> Keys<'a> {
             shard.unreported_bytes += keyspace.take_growth_bytes();
         }
         self.engine.budget().report(&mut shard.unreported_bytes);
+    }
+}
+
+impl HeldShards for Keys<'_> {
+    fn shard(&mut self, number: usize) -> &mut Shard {
+        let (found, shard) = &mut self.shards[number];
+        assert_eq!(*found, number, "all shards are held");
+        shard
     }
 }
 

@@ -10,8 +10,8 @@
 //!
 //! The modules, in the order in which a request meets them:
 //!
-//! - [`Engine`]: shards, whole-database commands, requests to the background work. `admission`: whether a write may go ahead.
-//! - [`Keys`]: what a command sees of the data. [`Fetched`]: what was read for it.
+//! - [`Engine`]: shards, and requests to the background work. [`Databases`]: whole-database commands. `admission`: whether a write may go ahead.
+//! - [`Keys`]: what a command sees of the data. [`KeyObserver`]: who hears of changes. [`Fetched`]: what was read for it.
 //! - `shard`, [`index`]: what one lock guards, and how a key is found. `access`: when it was used. `hash`: the keyed hash.
 //! - [`value`]: the values themselves.
 //! - `tier`: DRAM's budget and order, the SSD's log, and the ways between them. [`Reader`] reads cold values.
@@ -25,6 +25,7 @@ mod admission;
 mod background;
 mod components;
 mod config;
+mod databases;
 pub mod device;
 mod engine;
 mod error;
@@ -33,6 +34,7 @@ mod hash;
 pub mod index;
 mod keys;
 mod metrics;
+mod observer;
 mod shard;
 mod tier;
 mod time;
@@ -43,12 +45,14 @@ pub use admission::{Admission, Room};
 pub use background::Background;
 pub use components::{Clock, Components, ManualClock, MemoryGauge, MemoryUsage, NoMemoryGauge};
 pub use config::{EngineConfig, EvictionPolicy, MAX_DATABASES, Settings};
-pub use engine::Engine;
+pub use databases::Databases;
+pub use engine::{Engine, HeldUp};
 pub use error::EngineError;
 pub use fetch::Fetched;
 pub use index::Cursor;
 pub use keys::{Cold, Keys, SetExpiry};
 pub use metrics::{EngineMetrics, LatencySummary};
+pub use observer::{Change, KeyObserver};
 pub use shard::keyspace::{KeyInfo, Tier};
 pub use tier::requests::Outcome;
 pub use tier::ssd::reader::{Fetch, FetchError, Reader};

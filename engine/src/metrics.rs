@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 
+use crate::databases::Databases;
 use crate::engine::Engine;
 use crate::shard::ShardCounters;
 
@@ -248,15 +249,15 @@ pub struct EngineMetrics {
     pub resident_set_peak_bytes: u64,
 }
 
-impl Engine {
-    /// Everything the engine counts. Locks every shard for a moment, one after the other.
-    pub fn metrics(&self) -> EngineMetrics {
-        let tier = self.tier_metrics();
+impl Databases<'_> {
+    /// Everything the engine counts.
+    pub fn metrics(&mut self) -> EngineMetrics {
+        let engine = self.engine();
+        let tier = engine.tier_metrics();
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let mut sum = ShardCounters::default();
         let mut metrics = EngineMetrics::default();
-        for number in 0..self.shard_count() {
-            let shard = self.lock_shard(number);
+        self.for_each_shard(|shard| {
             sum.add(&shard.counters);
             for keyspace in shard.keyspaces() {
                 metrics.items_memory += keyspace.resident_count() as u64;
@@ -265,7 +266,7 @@ impl Engine {
                 metrics.dram_values_bytes += (keyspace.value_bytes() + keyspace.resident_bytes()) as u64;
                 metrics.dram_clean_bytes += keyspace.clean_bytes() as u64;
             }
-        }
+        });
         let bytes_written = get(&tier.log_bytes_written) - get(&tier.baseline_bytes_written);
         let records_written = get(&tier.log_records_written) - get(&tier.baseline_records_written);
         let relocated = get(&tier.gc_bytes_relocated);
@@ -276,10 +277,10 @@ impl Engine {
             keyspace_misses: sum.keyspace_misses,
             expired_keys: sum.expired,
             evicted_keys: sum.evicted,
-            has_tier: self.device().is_some(),
+            has_tier: engine.device().is_some(),
             bytes_memory: metrics.dram_values_bytes,
-            bytes_ssd: self.ledger().live_bytes(),
-            capacity_bytes: u64::from(self.layout().segment_count) * self.layout().segment_bytes,
+            bytes_ssd: engine.ledger().live_bytes(),
+            capacity_bytes: u64::from(engine.layout().segment_count) * engine.layout().segment_bytes,
             hits_memory: sum.hits_memory,
             hits_ssd: sum.hits_ssd,
             misses: sum.keyspace_misses,
@@ -305,28 +306,33 @@ impl Engine {
             ssd_latency: tier.ssd_read.summary(),
             added_latency: tier.added.summary(),
             inflight_reads: tier.reads_in_flight.load(Ordering::Relaxed).max(0) as u64,
-            throttled_clients: self.waiters().count() as u64,
-            refused_writes: self.waiters().refused(),
+            throttled_clients: engine.waiters().count() as u64,
+            refused_writes: engine.waiters().refused(),
             read_errors: get(&tier.read_errors),
             write_errors: get(&tier.write_errors),
             checksum_errors: get(&tier.checksum_errors),
-            dram_buffers_bytes: self.buffer_gauge().live_bytes() as u64,
-            dram_values_limit_bytes: match self.budget().limit_bytes() {
+            dram_buffers_bytes: engine.buffer_gauge().live_bytes() as u64,
+            dram_values_limit_bytes: match engine.budget().limit_bytes() {
                 usize::MAX => 0,
                 limit_bytes => limit_bytes as u64,
             },
-            resident_set_bytes: self.ceiling().resident_bytes(),
-            resident_set_peak_bytes: self.ceiling().peak_resident_bytes(),
+            resident_set_bytes: engine.ceiling().resident_bytes(),
+            resident_set_peak_bytes: engine.ceiling().peak_resident_bytes(),
             ..metrics
         }
     }
 
     /// Starts all counters and latencies anew, as `CONFIG RESETSTAT` asks.
-    pub fn reset_metrics(&self) {
-        for number in 0..self.shard_count() {
-            self.lock_shard(number).counters = ShardCounters::default();
-        }
-        self.tier_metrics().reset();
+    pub fn reset_metrics(&mut self) {
+        self.for_each_shard(|shard| shard.counters = ShardCounters::default());
+        self.engine().tier_metrics().reset();
+    }
+}
+
+impl Engine {
+    /// Everything the engine counts. Locks every shard for a moment, one after the other.
+    pub fn metrics(&self) -> EngineMetrics {
+        self.databases().metrics()
     }
 
     /// Starts the latency histograms anew, as `TIER LATENCY RESET` asks.

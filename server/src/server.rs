@@ -5,6 +5,7 @@
 //! - [`command_rate`]: how fast commands are being run.
 //! - [`events`]: key space notifications.
 //! - [`metrics`]: what was done, counted per thread without a shared write.
+//! - [`outbox`]: messages to a client that are no replies.
 //! - [`pause`]: `CLIENT PAUSE`.
 
 pub mod blocking;
@@ -12,6 +13,7 @@ pub mod clients;
 pub mod command_rate;
 pub mod events;
 pub mod metrics;
+pub mod outbox;
 pub mod pause;
 
 use std::cell::RefCell;

@@ -118,6 +118,10 @@ fn the_use_of_keys_follows_from_the_arguments_as_in_redis() {
         "APPEND k v",
         "SETRANGE k 0 v",
         "LCS a b LEN",
+        "PFADD h a",
+        "PFCOUNT a b",
+        "PFMERGE a b c",
+        "PFDEBUG DECODE h",
         "PING x",
         "GET k k",
         "NOTHING k",
@@ -239,6 +243,14 @@ const REQUESTS: &[&str] = &[
     "SET s v EX 10 GET",
     "INCR s",
     "SETRANGE s 9999999999 x",
+    "PFADD n a",
+    "PFADD s a",
+    "PFCOUNT n",
+    "PFCOUNT n m",
+    "PFCOUNT s",
+    "PFMERGE n m",
+    "PFMERGE s n",
+    "PFDEBUG ENCODING n",
 ];
 
 /// Redis counts look-ups of commands that read, and none of commands that look a key up to change it.

@@ -1,10 +1,12 @@
 //! Random commands get the replies that redis-server gives, from values in DRAM and on the SSD alike.
 //!
-//! `THERMOCLINE_SEED` and `THERMOCLINE_COMMANDS` choose another stream or a longer one; a difference prints both.
+//! `THERMOCLINE_SEED` and `THERMOCLINE_COMMANDS` choose another stream or a longer one, and `THERMOCLINE_GROUP` one that is
+//! mostly of one kind of commands, such as `hyperloglog`; a difference prints them all.
 
 use std::env;
 
 use thermocline_tests::Product;
+use thermocline_tests::compat::generator::Family;
 use thermocline_tests::compat::runner;
 
 /// How many commands a run compares unless it is told otherwise.
@@ -18,7 +20,9 @@ fn setting(name: &str) -> Option<u64> {
 fn check(default_seed: u64) {
     let seed = setting("THERMOCLINE_SEED").unwrap_or(default_seed);
     let commands = setting("THERMOCLINE_COMMANDS").unwrap_or(DEFAULT_COMMANDS);
-    match runner::run(seed, commands) {
+    let group = env::var("THERMOCLINE_GROUP").ok().filter(|name| !name.is_empty());
+    let focus = group.map(|name| Family::named(&name));
+    match runner::run(seed, commands, focus) {
         Ok(summary) => {
             eprintln!("seed {seed}: {summary:?}");
             // A stream of nothing but errors would agree with anything.

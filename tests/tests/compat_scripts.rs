@@ -32,3 +32,8 @@ fn expiry_commands_reply_as_redis_does() {
 fn connection_and_server_commands_reply_as_redis_does() {
     check(include_str!("../compat/connection.txt"));
 }
+
+#[test]
+fn hyperloglog_commands_reply_as_redis_does() {
+    check(include_str!("../compat/hyperloglogs.txt"));
+}

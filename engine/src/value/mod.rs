@@ -7,6 +7,10 @@ mod element;
 mod hash;
 mod list;
 #[allow(dead_code)]
+mod member_hash;
+#[allow(dead_code)]
+mod member_table;
+#[allow(dead_code)]
 mod pack;
 mod set;
 mod sorted_set;
@@ -17,8 +21,10 @@ pub use codec::{CodecError, decode, encode};
 pub use element::Element;
 pub use hash::HashValue;
 pub use list::ListValue;
+#[allow(unused_imports)]
+pub(crate) use member_hash::{member_hash, seed_member_hash};
 pub use set::SetValue;
-pub use sorted_set::SortedSetValue;
+pub use sorted_set::{LexBound, LexRange, Members, ScoreRange, SortedSetLimits, SortedSetValue};
 pub use stream::StreamValue;
 pub use string::{IntegerDigits, StringValue};
 

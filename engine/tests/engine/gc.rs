@@ -174,7 +174,7 @@ fn no_more_is_deleted_than_makes_room() {
     }
     world.settle();
     // Some 40 fit.
-    let left = world.engine.key_count(0);
+    let left = world.engine.databases().key_count(0);
     assert!((30..45).contains(&left), "{left} keys are left");
 }
 

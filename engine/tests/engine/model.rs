@@ -149,11 +149,11 @@ fn apply(world: &mut World, model: &mut Model, operation: Operation) {
             world.demote(database, &key_bytes(key));
         }
         Operation::Flush { database } => {
-            world.engine.flush(database);
+            world.engine.databases().flush(database);
             model[database].clear();
         }
         Operation::Swap { one, other } => {
-            world.engine.swap_databases(one, other);
+            world.engine.databases().swap(one, other);
             model.swap(one, other);
         }
         Operation::Wait { ms } => world.clock.advance_us(ms * 1000),
@@ -181,7 +181,7 @@ fn check(world: &mut World, model: &Model) {
         let mut shown = Vec::new();
         let mut cursor = Cursor::START;
         loop {
-            cursor = world.engine.scan(database, cursor, 3, now, |key, info| {
+            cursor = world.engine.databases().scan(database, cursor, 3, now, |key, info| {
                 shown.push((key.to_vec(), info.length as usize, info.expiry));
             });
             if cursor == Cursor::START {

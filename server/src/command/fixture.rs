@@ -136,7 +136,9 @@ impl Fixture {
             }
             Handler::Server(handler) => {
                 let session = &mut self.session;
-                let mut context = Context { reply, session, server: &self.server, thread: &self.thread };
+                let databases = self.server.engine.databases();
+                let (server, thread) = (&*self.server, &self.thread);
+                let mut context = Context { reply, session, server, thread, databases };
                 handler(&mut context, arguments)
             }
             Handler::Waiting(_) => panic!("{name} needs a runtime"),

@@ -57,6 +57,16 @@ impl KeyUse {
     pub const GETEX: Self =
         Self { notes: "RW and UPDATE because it changes the TTL", ..Self::READ_AND_CHANGE };
 
+    /// Replies with what the value holds, and adds to it.
+    pub const READ_AND_EXTEND: Self = Self::new(&["RW", "access", "insert"]);
+    /// PFCOUNT: keeps what it counted with the value.
+    pub const PFCOUNT: Self = Self {
+        notes: "RW because it may change the internal representation of the key, and propagate to replicas",
+        ..Self::READ_AND_RECODE
+    };
+    /// Replies with what the value holds, and may represent it in another way.
+    pub const READ_AND_RECODE: Self = Self::new(&["RW", "access"]);
+
     const fn new(flags: &'static [&'static str]) -> Self {
         Self { flags, notes: "", given: None }
     }

@@ -38,7 +38,7 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 
-use thermocline_engine::{Cold, Keys};
+use thermocline_engine::{Cold, Databases, Keys};
 use thermocline_protocol::{Arguments, ReplyEncoder};
 
 use crate::server::Server;
@@ -250,6 +250,8 @@ pub struct Context<'a> {
     pub server: &'a Server,
     /// This server thread's own things.
     pub thread: &'a crate::server::Thread,
+    /// Whole databases. Inside a transaction their shards are locked, so a handler works on keys through this only.
+    pub databases: Databases<'a>,
 }
 
 /// Why a command did not do what it was asked to.

@@ -221,6 +221,11 @@ impl Config {
         EvictionPolicy::from_name(&name).expect("every choice is a policy")
     }
 
+    /// `hll-sparse-max-bytes`.
+    pub fn hll_sparse_max_bytes(&self) -> usize {
+        number!(self, "hll-sparse-max-bytes") as usize
+    }
+
     /// What the engine is to be told with `set_settings`.
     pub fn engine_settings(&self) -> Settings {
         Settings {

@@ -13,7 +13,7 @@ use super::batch::{Batch, Scratch, Stop};
 use super::input::Input;
 use super::output_limit::UNCHECKED_BYTES;
 use super::{admission, refusal, waits};
-use crate::net::{Connection, RecvBuffer};
+use crate::net::{Connection, Incoming, RecvBuffer};
 use crate::server::Thread;
 use crate::server::clients::ClientShared;
 use crate::session::Session;
@@ -51,7 +51,7 @@ impl Client {
     /// What to tell it instead: there are too many clients, or `protected-mode` keeps it out.
     fn admit(connection: &Connection, thread: &Rc<Thread>) -> Result<Self, &'static [u8]> {
         let server = &thread.server;
-        let mut shared = ClientShared::new(connection.id(), server.clock.now(), Some(connection.closer()));
+        let mut shared = ClientShared::new(connection.id(), server.clock.now(), Some(connection.remote()));
         shared.peer = connection.peer_addr();
         shared.local = connection.local_addr();
         shared.fd = connection.fd().as_raw_fd();
@@ -76,8 +76,12 @@ impl Client {
 
     /// Answers requests until there are no more.
     async fn run(&mut self, connection: &Connection) {
-        while let Ok(Some(received)) = connection.recv().await {
-            self.receive(received);
+        loop {
+            match connection.incoming().await {
+                Ok(Incoming::Bytes(received)) => self.receive(received),
+                Ok(Incoming::Notice) => {}
+                Ok(Incoming::End) | Err(_) => break,
+            }
             let mut output = connection.output_buffer();
             let stop = self.run_batch(connection, &mut output);
             if !matches!(stop, Stop::Drained | Stop::Closing) {
@@ -88,6 +92,9 @@ impl Client {
                 if rest.await.is_err() {
                     break;
                 }
+            }
+            if self.session.client.has_messages() {
+                self.session.client.take_messages(&mut output);
             }
             let sent = if output.len() > UNCHECKED_BYTES && self.thread.server.config.limits_normal_output() {
                 let sending: Pin<Box<dyn Future<Output = io::Result<()>> + '_>> =

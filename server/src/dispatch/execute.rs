@@ -111,6 +111,7 @@ impl<'a> Batch<'a> {
                     session: self.session,
                     server: self.server,
                     thread: self.thread,
+                    databases: self.server.engine.databases(),
                 };
                 let result = handler(&mut context, arguments);
                 self.session.publish();

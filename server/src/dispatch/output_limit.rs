@@ -97,7 +97,7 @@ impl<'a> OutputWatch<'a> {
         );
         self.thread.metrics.output_limit_closings.add(1);
         // Output that is on its way is not waited for.
-        self.connection.closer().close();
+        self.connection.remote().close();
         io::ErrorKind::ConnectionAborted.into()
     }
 }

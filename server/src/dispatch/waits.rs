@@ -221,7 +221,7 @@ async fn run_waiting(
     let session = &mut client.session;
     let (start, replies, began) = (output.len(), session.reply_mode, thread.stopwatch.raw());
     let reply = ReplyEncoder::new(output, session.protocol);
-    let mut context = Context { reply, session, server, thread };
+    let mut context = Context { reply, session, server, thread, databases: server.engine.databases() };
     let shared = Arc::clone(&context.session.client);
     let (mut handling, mut closed) = (handler(&mut context, arguments), pin!(connection.closed()));
     let mut is_closed = false;

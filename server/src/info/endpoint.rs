@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tiny_http::{Header, Method, Response};
 
-use super::prometheus;
+use super::{View, prometheus};
 use crate::server::Server;
 
 /// How often the thread looks whether the server ends.
@@ -47,7 +47,10 @@ fn answer(server: &Server, request: tiny_http::Request) {
     let sent = match (request.method(), path) {
         (Method::Get, "/metrics") => {
             let header = Header::from_bytes("Content-Type", CONTENT_TYPE).expect("a valid header");
-            request.respond(Response::from_string(prometheus::text(server)).with_header(header))
+            request.respond(
+                Response::from_string(prometheus::text(&View::new(server, server.engine.databases())))
+                    .with_header(header),
+            )
         }
         _ => request.respond(Response::from_string("Metrics are at /metrics\n").with_status_code(404)),
     };

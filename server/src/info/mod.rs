@@ -16,7 +16,11 @@ mod sections;
 mod tiering;
 
 use std::borrow::Cow;
+use std::cell::{RefCell, RefMut};
 use std::fmt::Write;
+use std::ops::Deref;
+
+use thermocline_engine::Databases;
 
 use crate::server::Server;
 use sections::SECTIONS;
@@ -115,7 +119,7 @@ pub(crate) struct Section {
     /// Whether INFO without arguments shows it.
     pub(crate) is_default: bool,
     /// Its fields at this moment.
-    pub(crate) fields: fn(&Server) -> Vec<Field>,
+    pub(crate) fields: fn(&View<'_>) -> Vec<Field>,
 }
 
 /// Which sections are asked for.
@@ -158,15 +162,39 @@ impl Selection {
     }
 }
 
+/// What INFO tells of.
+pub(crate) struct View<'a> {
+    server: &'a Server,
+    databases: RefCell<Databases<'a>>,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn new(server: &'a Server, databases: Databases<'a>) -> Self {
+        Self { server, databases: RefCell::new(databases) }
+    }
+
+    fn databases(&self) -> RefMut<'_, Databases<'a>> {
+        self.databases.borrow_mut()
+    }
+}
+
+impl Deref for View<'_> {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        self.server
+    }
+}
+
 /// INFO's text.
-pub(crate) fn text(server: &Server, selection: &Selection) -> String {
+pub(crate) fn text(view: &View<'_>, selection: &Selection) -> String {
     let mut text = String::with_capacity(4096);
     for section in SECTIONS.iter().filter(|section| selection.contains(section)) {
         if !text.is_empty() {
             text.push_str("\r\n");
         }
         put(&mut text, format_args!("# {}\r\n", section.title));
-        (section.fields)(server).iter().for_each(|field| field.write(&mut text));
+        (section.fields)(view).iter().for_each(|field| field.write(&mut text));
     }
     text
 }

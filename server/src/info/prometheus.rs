@@ -3,15 +3,15 @@
 
 use std::collections::BTreeMap;
 
+use super::View;
 use super::sections::SECTIONS;
 use super::{Field, FieldValue, Sample, put};
-use crate::server::Server;
 
 /// Before every metric's name.
 const PREFIX: &str = "thermocline_";
 
 /// All fields of all sections that are numbers.
-pub(super) fn text(server: &Server) -> String {
+pub(super) fn text(server: &View<'_>) -> String {
     let mut text = String::with_capacity(16 * 1024);
     let mut families: BTreeMap<&'static str, Vec<Sample>> = BTreeMap::new();
     for field in SECTIONS.iter().flat_map(|section| (section.fields)(server)) {

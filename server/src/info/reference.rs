@@ -1,7 +1,7 @@
 //! The reference page `docs/reference/metrics.md`, generated from the fields and compared with the file.
 
 use super::sections::SECTIONS;
-use super::{FieldValue, text};
+use super::{FieldValue, View, text};
 use crate::command::fixture::Fixture;
 use crate::info::Selection;
 
@@ -39,7 +39,7 @@ fn page() -> String {
     let fixture = Fixture::new(&[]);
     let mut page = INTRODUCTION.to_owned();
     for section in &SECTIONS {
-        let fields = (section.fields)(&fixture.server);
+        let fields = (section.fields)(&View::new(&fixture.server, fixture.server.engine.databases()));
         let metrics: Vec<_> = fields.iter().filter(|field| !field.help.is_empty()).collect();
         if metrics.is_empty() {
             continue;
@@ -68,8 +68,9 @@ fn the_reference_page_says_what_the_fields_say() {
 #[test]
 fn info_shows_default_sections_and_everything_shows_all() {
     let fixture = Fixture::new(&[]);
-    let default = text(&fixture.server, &Selection::Default);
-    let all = text(&fixture.server, &Selection::All);
+    let view = View::new(&fixture.server, fixture.server.engine.databases());
+    let default = text(&view, &Selection::Default);
+    let all = text(&view, &Selection::All);
     for title in ["# Server", "# Clients", "# Memory", "# Tiering", "# Stats", "# Replication", "# Keyspace"]
     {
         assert!(default.contains(title), "{title}");

@@ -2,12 +2,12 @@
 
 use thermocline_engine::EngineMetrics;
 
+use super::View;
 use super::{Field, FieldValue, Sample, Section, tiering};
 use crate::command::connection::REDIS_VERSION;
 use crate::command::server::Allocator;
 use crate::config::total_memory_bytes;
 use crate::net::BoundAddress;
-use crate::server::Server;
 use crate::server::metrics::CommandSummary;
 
 /// Seconds of a day.
@@ -31,7 +31,7 @@ pub(super) const SECTIONS: [Section; 14] = [
     Section { name: "keyspace", title: "Keyspace", is_default: true, fields: keyspace },
 ];
 
-fn server_fields(server: &Server) -> Vec<Field> {
+fn server_fields(server: &View<'_>) -> Vec<Field> {
     let now_ms = server.clock.now().0;
     let uptime_s = now_ms.saturating_sub(server.started_at.0) / 1000;
     let kernel = |name: &str| {
@@ -74,7 +74,7 @@ fn server_fields(server: &Server) -> Vec<Field> {
     ]
 }
 
-fn clients(server: &Server) -> Vec<Field> {
+fn clients(server: &View<'_>) -> Vec<Field> {
     let clients = server.clients.all();
     let largest = |bytes: fn(&crate::server::clients::ClientShared) -> usize| {
         clients.iter().map(|client| bytes(client)).max().unwrap_or(0) as u64
@@ -103,8 +103,8 @@ fn clients(server: &Server) -> Vec<Field> {
     ]
 }
 
-fn memory(server: &Server) -> Vec<Field> {
-    let metrics = server.engine.metrics();
+fn memory(server: &View<'_>) -> Vec<Field> {
+    let metrics = server.databases().metrics();
     let allocator = Allocator::read();
     let (rss, peak) = (metrics.resident_set_bytes, metrics.resident_set_peak_bytes);
     let dataset = metrics.dram_index_bytes + metrics.dram_values_bytes;
@@ -178,7 +178,7 @@ fn memory(server: &Server) -> Vec<Field> {
     ]
 }
 
-fn persistence(server: &Server) -> Vec<Field> {
+fn persistence(server: &View<'_>) -> Vec<Field> {
     let mut fields = vec![Field::text("loading", "0"), Field::text("async_loading", "0")];
     fields.push(Field::text("rdb_last_save_time", (server.started_at.0 / 1000).to_string()));
     // What Redis shows of a server that neither saves nor logs.
@@ -200,10 +200,10 @@ fn persistence(server: &Server) -> Vec<Field> {
     fields
 }
 
-fn stats(server: &Server) -> Vec<Field> {
+fn stats(server: &View<'_>) -> Vec<Field> {
     let totals = server.metrics.totals();
     let EngineMetrics { keyspace_hits, keyspace_misses, expired_keys, evicted_keys, .. } =
-        server.engine.metrics();
+        server.databases().metrics();
     vec![
         Field::counter("total_connections_received", totals.connections, "Connections taken in."),
         Field::counter("total_commands_processed", totals.commands, "Commands run."),
@@ -246,7 +246,7 @@ fn stats(server: &Server) -> Vec<Field> {
     ]
 }
 
-fn replication(server: &Server) -> Vec<Field> {
+fn replication(server: &View<'_>) -> Vec<Field> {
     vec![
         Field::text("role", "master"),
         Field::text("connected_slaves", "0"),
@@ -262,7 +262,7 @@ fn replication(server: &Server) -> Vec<Field> {
     ]
 }
 
-fn cpu(_: &Server) -> Vec<Field> {
+fn cpu(_: &View<'_>) -> Vec<Field> {
     let (system_s, user_s) = cpu_seconds().unwrap_or_default();
     vec![
         Field::fraction("used_cpu_sys", system_s, 6, "Seconds of CPU time in the kernel."),
@@ -283,7 +283,7 @@ fn cpu_seconds() -> Option<(f64, f64)> {
     Some((system / ticks_per_second, user / ticks_per_second))
 }
 
-fn commandstats(server: &Server) -> Vec<Field> {
+fn commandstats(server: &View<'_>) -> Vec<Field> {
     let field = |(name, summary): (&str, CommandSummary)| {
         let duration_us = summary.duration_ns as f64 / 1000.0;
         let sample = |metric, key, help, is_counter, number, decimals| Sample {
@@ -325,7 +325,7 @@ fn commandstats(server: &Server) -> Vec<Field> {
     called_commands(server).map(field).collect()
 }
 
-fn errorstats(server: &Server) -> Vec<Field> {
+fn errorstats(server: &View<'_>) -> Vec<Field> {
     let field = |(code, count): (String, u64)| Field {
         name: format!("errorstat_{code}").into(),
         help: "",
@@ -342,7 +342,7 @@ fn errorstats(server: &Server) -> Vec<Field> {
     server.metrics.errors().into_iter().map(field).collect()
 }
 
-fn latencystats(server: &Server) -> Vec<Field> {
+fn latencystats(server: &View<'_>) -> Vec<Field> {
     if !server.config.latency_tracking() {
         return Vec::new();
     }
@@ -362,21 +362,21 @@ fn latencystats(server: &Server) -> Vec<Field> {
 }
 
 /// Commands that were called, or refused.
-fn called_commands(server: &Server) -> impl Iterator<Item = (&'static str, CommandSummary)> {
+fn called_commands(server: &View<'_>) -> impl Iterator<Item = (&'static str, CommandSummary)> {
     let summaries = (0..server.commands.len())
         .map(|id| (&*server.commands.entry(id).full_name, server.metrics.command(id)))
         .filter(|(_, summary)| summary.calls + summary.rejected > 0);
     summaries.collect::<Vec<_>>().into_iter()
 }
 
-fn cluster(_: &Server) -> Vec<Field> {
+fn cluster(_: &View<'_>) -> Vec<Field> {
     vec![Field::text("cluster_enabled", "0")]
 }
 
-fn keyspace(server: &Server) -> Vec<Field> {
+fn keyspace(server: &View<'_>) -> Vec<Field> {
     let field = |database: usize| {
-        let keys = server.engine.key_count(database);
-        let expires = server.engine.expiry_count(database);
+        let keys = server.databases().key_count(database);
+        let expires = server.databases().expiry_count(database);
         let sample = |metric, key, help, number| Sample {
             metric,
             key,

@@ -3,10 +3,10 @@
 use thermocline_engine::{EngineMetrics, LatencySummary};
 
 use super::Field;
-use crate::server::Server;
+use super::View;
 
-pub(super) fn fields(server: &Server) -> Vec<Field> {
-    from_metrics(&server.engine.metrics())
+pub(super) fn fields(server: &View<'_>) -> Vec<Field> {
+    from_metrics(&server.databases().metrics())
 }
 
 fn from_metrics(m: &EngineMetrics) -> Vec<Field> {

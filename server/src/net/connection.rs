@@ -7,7 +7,7 @@ use super::buffer_ring::RecvBuffer;
 use super::outgoing::SendStatus;
 use super::reactor::Reactor;
 use super::state::{ConnectionState, End, Wait};
-use super::thread::{CloseRequest, Closer, ThreadWaker};
+use super::thread::{ConnectionName, Remote, ThreadWaker};
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -15,6 +15,17 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+
+/// What comes to a connection's task.
+#[derive(Debug)]
+pub enum Incoming {
+    /// Bytes from the peer, in order.
+    Bytes(RecvBuffer),
+    /// Something from elsewhere: see [`Remote::notify`].
+    Notice,
+    /// There will be no more bytes.
+    End,
+}
 
 /// One accepted connection; dropping it closes the socket after output already accepted by [`send`](Self::send) has
 /// gone out (bounded in time). Two words wide; used by one task.
@@ -48,10 +59,10 @@ impl Connection {
         self.state.socket.as_fd()
     }
 
-    /// A handle by which any thread can close this connection.
-    pub fn closer(&self) -> Closer {
-        let request = CloseRequest { slot: self.state.slot, id: self.state.id };
-        Closer { thread: Arc::clone(self.reactor.thread()), request }
+    /// A handle by which any thread can close this connection, or tell its task something.
+    pub fn remote(&self) -> Remote {
+        let connection = ConnectionName { slot: self.state.slot, id: self.state.id };
+        Remote { thread: Arc::clone(self.reactor.thread()), connection }
     }
 
     /// Wakes the reactor of this connection's thread.
@@ -82,6 +93,32 @@ impl Connection {
         self.reactor.arm(state);
         state.wait(Wait::Input, cx.waker());
         Poll::Pending
+    }
+
+    /// What comes next: bytes, a notice, or the end.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    pub async fn incoming(&self) -> io::Result<Incoming> {
+        poll_fn(|cx| {
+            if self.state.take_notice() {
+                return Poll::Ready(Ok(Incoming::Notice));
+            }
+            self.poll_recv(cx).map_ok(|received| received.map_or(Incoming::End, Incoming::Bytes))
+        })
+        .await
+    }
+
+    /// Completes when somebody has told this task something by [`Remote::notify`].
+    pub async fn noticed(&self) {
+        poll_fn(|cx| {
+            if self.state.take_notice() {
+                return Poll::Ready(());
+            }
+            self.state.wait(Wait::Input, cx.waker());
+            Poll::Pending
+        })
+        .await;
     }
 
     /// Bytes that have arrived already, if any.

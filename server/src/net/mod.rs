@@ -13,7 +13,7 @@
 //!   connection          connection  what a task holds: recv, send, closed
 //!     state             state       what the reactor holds of it: inbox, wakers, why it ended
 //!     by slot           table       the connections of the thread
-//!   other threads       thread      ThreadWaker, Closer, ShutdownSignal: messages into a reactor
+//!   other threads       thread      ThreadWaker, Remote, ShutdownSignal: messages into a reactor
 //!   signal              eventfd     how rings and threads wake a parked reactor
 //!   ring                ring        SQEs and CQEs, and the output buffers the kernel may read
 //!     output buffers    outgoing    one batch per connection on its way out
@@ -43,12 +43,12 @@ mod thread;
 mod tests;
 
 pub use buffer_ring::RecvBuffer;
-pub use connection::Connection;
+pub use connection::{Connection, Incoming};
 pub use listener::{BindOptions, BoundAddress, Listener, bind_listeners};
 pub use listening::{ListenerInbox, Listening};
 pub use probe::probe;
 pub use runtime::{ThreadOptions, run_thread};
-pub use thread::{Closer, ShutdownSignal, ThreadWaker};
+pub use thread::{Remote, ShutdownSignal, ThreadWaker};
 
 use std::future::Future;
 use std::io;

@@ -615,8 +615,14 @@ impl Reactor {
     // ---- messages from other threads ----
 
     fn take_messages(self: &Rc<Self>) -> bool {
-        for request in self.thread.take_close_requests() {
-            self.shut_down_socket(request.slot, request.id);
+        let requests = self.thread.take_requests();
+        for closing in requests.closings {
+            self.shut_down_socket(closing.slot, closing.id);
+        }
+        for notice in requests.notices {
+            if let Some(state) = self.table.get(notice.slot).filter(|state| state.id == notice.id) {
+                state.notice();
+            }
         }
         if let Some(listeners) = self.listener_inbox.take()
             && self.phase.get() == Phase::Serving

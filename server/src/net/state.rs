@@ -18,7 +18,7 @@ pub(super) enum End {
     Eof,
     /// The socket failed; holds the errno.
     Failed(i32),
-    /// This server closes it: a [`Closer`](super::Closer) or a shutdown.
+    /// This server closes it: a [`Remote`](super::Remote) or a shutdown.
     Closed,
 }
 
@@ -45,6 +45,8 @@ pub(super) struct ConnectionState {
     /// The handle was dropped: what is left to do is to let the kernel finish.
     pub(super) dropped: Cell<bool>,
     pub(super) end: Cell<Option<End>>,
+    /// Somebody called [`Remote::notify`](super::Remote::notify), and the task has not looked yet.
+    noticed: Cell<bool>,
     /// The [`BusyPoll`](super::busy_poll::BusyPoll) interval this connection was last counted in.
     pub(super) active_interval: Cell<u32>,
     /// The reactor's round in which the inbox last became non-empty.
@@ -71,6 +73,7 @@ impl ConnectionState {
             starved: Cell::new(false),
             dropped: Cell::new(false),
             end: Cell::new(None),
+            noticed: Cell::new(false),
             active_interval: Cell::new(0),
             inbox_round: Cell::new(0),
             unread_bytes: Cell::new(0),
@@ -157,6 +160,16 @@ impl ConnectionState {
             Wait::Input => &self.input_awaited,
             Wait::Output => &self.output_awaited,
         }
+    }
+
+    /// Something other than input came for the connection's task.
+    pub(super) fn notice(&self) {
+        self.noticed.set(true);
+        self.wake(Wait::Input);
+    }
+
+    pub(super) fn take_notice(&self) -> bool {
+        self.noticed.replace(false)
     }
 
     /// Notes the first reason why there is no more input, and wakes who waits for input.

@@ -1,4 +1,5 @@
-//! What other threads may do to a server thread: wake it, close one of its connections, shut it down.
+//! What other threads may do to a server thread: wake it, close one of its connections or tell its task something, shut
+//! it down.
 //!
 //! Owns the mailbox of a reactor. Everything here is `Send + Sync`; a message is taken at the reactor's next round.
 
@@ -9,11 +10,20 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A request to close one connection; `id` makes sure that the slot still belongs to it.
+/// A connection as other threads name it; `id` makes sure that the slot still belongs to it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct CloseRequest {
+pub(super) struct ConnectionName {
     pub(super) slot: u32,
     pub(super) id: u64,
+}
+
+/// What another thread wants of connections.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    /// To be closed: at most one for each call of [`Remote::close`].
+    pub(super) closings: Vec<ConnectionName>,
+    /// Their tasks are to be told: at most one for each call of [`Remote::notify`].
+    pub(super) notices: Vec<ConnectionName>,
 }
 
 #[derive(Debug)]
@@ -22,8 +32,8 @@ pub(super) struct ThreadShared {
     eventfd: File,
     /// Set while the reactor still has to look at what other threads did; saves them further signals.
     signalled: AtomicBool,
-    /// At most one request per call of [`Closer::close`]; emptied every round.
-    close_requests: Mutex<Vec<CloseRequest>>,
+    /// Emptied every round.
+    requests: Mutex<Requests>,
 }
 
 impl ThreadShared {
@@ -31,7 +41,7 @@ impl ThreadShared {
         Ok(Arc::new(Self {
             eventfd: File::from(eventfd::create()?),
             signalled: AtomicBool::new(false),
-            close_requests: Mutex::default(),
+            requests: Mutex::default(),
         }))
     }
 
@@ -49,8 +59,8 @@ impl ThreadShared {
         self.is_signalled() && self.signalled.swap(false, Ordering::AcqRel)
     }
 
-    pub(super) fn take_close_requests(&self) -> Vec<CloseRequest> {
-        std::mem::take(&mut *lock(&self.close_requests))
+    pub(super) fn take_requests(&self) -> Requests {
+        std::mem::take(&mut *lock(&self.requests))
     }
 
     fn wake(&self) {
@@ -77,24 +87,31 @@ impl ThreadWaker {
     }
 }
 
-/// Closes one connection from any thread; outlives the connection harmlessly.
+/// One connection, for any thread; outlives it harmlessly.
 #[derive(Debug, Clone)]
-pub struct Closer {
+pub struct Remote {
     pub(super) thread: Arc<ThreadShared>,
-    pub(super) request: CloseRequest,
+    pub(super) connection: ConnectionName,
 }
 
-impl Closer {
+impl Remote {
     /// Closes the connection soon: its unread input is dropped, `recv` gives `None`, `closed` completes, a waiting
     /// `send` fails. Does nothing if it is closed already.
     pub fn close(&self) {
-        lock(&self.thread.close_requests).push(self.request);
+        lock(&self.thread.requests).closings.push(self.connection);
+        self.thread.wake();
+    }
+
+    /// Has the connection's task look soon at what came for it from elsewhere: `incoming` gives
+    /// [`Incoming::Notice`](super::Incoming::Notice). Several calls may be one notice.
+    pub fn notify(&self) {
+        lock(&self.thread.requests).notices.push(self.connection);
         self.thread.wake();
     }
 
     /// The [`id`](super::Connection::id) of the connection.
     pub fn connection_id(&self) -> u64 {
-        self.request.id
+        self.connection.id
     }
 }
 

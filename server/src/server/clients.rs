@@ -14,7 +14,9 @@ use parking_lot::Mutex;
 use thermocline_engine::UnixMillis;
 
 use super::blocking::{BlockState, Blocked, Unblock};
-use crate::net::Closer;
+use super::outbox::{Message, Outbox};
+use crate::config::OutputLimit;
+use crate::net::Remote;
 
 /// A client's last command before it has sent one.
 const NO_COMMAND: u32 = u32::MAX;
@@ -41,7 +43,8 @@ pub struct ClientShared {
     resp: AtomicU8,
     names: Mutex<Option<Box<ClientNames>>>,
     blocking: BlockState,
-    closer: Option<Closer>,
+    outbox: Outbox,
+    remote: Option<Remote>,
 }
 
 /// What a client calls itself. Most clients say nothing, so this is kept apart.
@@ -78,8 +81,8 @@ impl ClientFlags {
 }
 
 impl ClientShared {
-    /// A client that has just connected. Without a `closer` it cannot be closed by others.
-    pub fn new(id: u64, connected_at: UnixMillis, closer: Option<Closer>) -> Self {
+    /// A client that has just connected. Without a `remote` it cannot be closed by others.
+    pub fn new(id: u64, connected_at: UnixMillis, remote: Option<Remote>) -> Self {
         Self {
             id,
             peer: None,
@@ -95,7 +98,8 @@ impl ClientShared {
             resp: AtomicU8::new(2),
             names: Mutex::new(None),
             blocking: BlockState::default(),
-            closer,
+            outbox: Outbox::default(),
+            remote,
         }
     }
 
@@ -168,10 +172,41 @@ impl ClientShared {
         &self.blocking
     }
 
+    /// Sends it a message that is no reply, from any thread: its own sends it as soon as it can. A client that leaves
+    /// more unread than `limit` allows is closed, and false is returned.
+    pub fn deliver(&self, message: &Message, limit: OutputLimit, now: UnixMillis) -> bool {
+        let posted = self.outbox.post(message, limit, now);
+        if posted.is_first
+            && let Some(remote) = &self.remote
+        {
+            remote.notify();
+        }
+        if posted.exceeds_limit {
+            self.close();
+        }
+        !posted.exceeds_limit
+    }
+
+    /// Its own thread takes the messages to send them now.
+    pub(crate) fn take_messages(&self, output: &mut Vec<u8>) {
+        self.outbox.take(output);
+    }
+
+    /// Whether there may be messages to send.
+    #[inline]
+    pub(crate) fn has_messages(&self) -> bool {
+        self.outbox.is_waiting()
+    }
+
+    /// Bytes of messages that wait to be sent.
+    pub fn outbox_bytes(&self) -> usize {
+        self.outbox.bytes()
+    }
+
     /// Closes its connection soon, from any thread.
     pub fn close(&self) {
-        if let Some(closer) = &self.closer {
-            closer.close();
+        if let Some(remote) = &self.remote {
+            remote.close();
         }
     }
 

@@ -1,16 +1,64 @@
 //! The stream of steps that a seed stands for.
 
 use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
-use crate::compat::commands::{bits, connection, expiry, keyspace, strings};
+use crate::compat::commands::{bits, connection, expiry, hyperloglogs, keyspace, strings};
 use crate::compat::request::Request;
-use crate::compat::values::{DATABASES, garbage, keys, long_key, pattern, pick, value};
+use crate::compat::values::{DATABASES, garbage, keys, long_key, pattern, pick, typed_key, value};
 
 /// How many clients take turns.
 pub const CLIENTS: usize = 4;
 /// The longest pipeline.
 const MAX_PIPELINE: usize = 24;
+
+/// Commands of one kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Family {
+    /// What a run that concentrates on it calls it.
+    pub name: &'static str,
+    /// How often its commands come, relative to the others.
+    weight: u32,
+    /// The letter of its keys, where it has keys of its own.
+    letter: Option<char>,
+    request: fn(&mut StdRng) -> Request,
+}
+
+const fn family(
+    name: &'static str,
+    weight: u32,
+    letter: Option<char>,
+    request: fn(&mut StdRng) -> Request,
+) -> Family {
+    Family { name, weight, letter, request }
+}
+
+const FAMILIES: &[Family] = &[
+    family("string", 45, None, strings::request),
+    family("bitmap", 15, None, bits::request),
+    family("hyperloglog", 8, Some('p'), hyperloglogs::request),
+    family("expiry", 10, None, expiry::request),
+    family("keyspace", 23, None, keyspace::request),
+    family("connection", 7, None, connection::request),
+];
+
+/// Of this many requests, all but one are of the family that a run concentrates on.
+const FOCUS: u32 = 4;
+
+impl Family {
+    /// The family of this name.
+    ///
+    /// # Panics
+    /// If there is none: the message names them all.
+    pub fn named(name: &str) -> Self {
+        let names = || FAMILIES.iter().map(|family| family.name).collect::<Vec<_>>();
+        *FAMILIES
+            .iter()
+            .find(|family| family.name == name)
+            .unwrap_or_else(|| panic!("{name:?} is none of {:?}", names()))
+    }
+}
 
 /// What happens next. A step begins when the replies of the one before it are there, so that the order in which a
 /// server runs commands is never in doubt.
@@ -65,39 +113,40 @@ pub enum Step {
 #[derive(Debug)]
 pub struct Generator {
     rng: StdRng,
+    focus: Option<Family>,
 }
 
 impl Generator {
     /// The same seed gives the same stream, but for absolute expiry times, which are drawn relative to now.
-    pub fn new(seed: u64) -> Self {
-        Self { rng: StdRng::seed_from_u64(seed) }
+    /// Most commands are of the family that it concentrates on, if any.
+    pub fn new(seed: u64, focus: Option<Family>) -> Self {
+        Self { rng: StdRng::seed_from_u64(seed), focus }
     }
 
     /// The next step.
     pub fn step(&mut self) -> Step {
         let client = self.rng.random_range(0..CLIENTS);
-        let rng = &mut self.rng;
+        let (rng, focus) = (&mut self.rng, self.focus);
         match rng.random_range(0..1000) {
             0 => Step::Expire { client, key: long_key(rng), value: value(rng) },
             1..=9 => Step::ScanAll { client, options: scan_options(rng) },
-            10..=24 => carry_over(rng, client),
-            25..=274 => Step::Demote { database: rng.random_range(0..DATABASES), keys: keys(rng, 1, 6) },
+            10..=24 => carry_over(rng, client, focus),
+            25..=274 => {
+                Step::Demote { database: rng.random_range(0..DATABASES), keys: some_keys(rng, focus, 6) }
+            }
             _ => {
                 let length = if rng.random_ratio(2, 3) { 1 } else { rng.random_range(2..=MAX_PIPELINE) };
-                Step::Batch { client, requests: (0..length).map(|_| request(rng)).collect() }
+                Step::Batch { client, requests: (0..length).map(|_| request(rng, focus)).collect() }
             }
         }
     }
 }
 
-fn request(rng: &mut StdRng) -> Request {
-    let mut request = match rng.random_range(0..100) {
-        0..=44 => strings::request(rng),
-        45..=59 => bits::request(rng),
-        60..=69 => expiry::request(rng),
-        70..=92 => keyspace::request(rng),
-        _ => connection::request(rng),
-    };
+fn request(rng: &mut StdRng, focus: Option<Family>) -> Request {
+    let family = focus.filter(|_| !rng.random_ratio(1, FOCUS)).unwrap_or_else(|| {
+        *FAMILIES.choose_weighted(rng, |family| family.weight).expect("weights above zero")
+    });
+    let mut request = (family.request)(rng);
     // 7.0 sets the name of a HELLO that it then refuses, 7.2 does not: that would show much later, in CLIENT GETNAME.
     if rng.random_ratio(1, 40) && request.name() != "HELLO" {
         corrupt(rng, &mut request);
@@ -106,6 +155,17 @@ fn request(rng: &mut StdRng) -> Request {
         request.0[0].make_ascii_lowercase();
     }
     request
+}
+
+/// Up to `most` keys, mostly those of the family that a run concentrates on.
+fn some_keys(rng: &mut StdRng, focus: Option<Family>, most: usize) -> Vec<Vec<u8>> {
+    match focus.and_then(|family| family.letter) {
+        Some(letter) if rng.random_ratio(3, 4) => {
+            let count = rng.random_range(1..=most);
+            (0..count).map(|_| typed_key(rng, letter)).collect()
+        }
+        _ => keys(rng, 1, most),
+    }
 }
 
 /// One argument too few, one too many, or one that is wrong.
@@ -132,12 +192,13 @@ fn scan_options(rng: &mut StdRng) -> Vec<Vec<u8>> {
         options.extend([b"COUNT".to_vec(), pick(rng, &["1", "2", "5", "1000"])]);
     }
     if rng.random_ratio(1, 4) {
-        options.extend([b"TYPE".to_vec(), pick(rng, &["string", "hash"])]);
+        let types = ["string", "list", "set", "zset", "hash", "stream", "none"];
+        options.extend([b"TYPE".to_vec(), pick(rng, &types)]);
     }
     options
 }
 
-fn carry_over(rng: &mut StdRng, client: usize) -> Step {
+fn carry_over(rng: &mut StdRng, client: usize, focus: Option<Family>) -> Step {
     let mut options: Vec<Vec<u8>> = Vec::new();
     for _ in 0..rng.random_range(0..3) {
         match rng.random_range(0..6) {
@@ -149,8 +210,11 @@ fn carry_over(rng: &mut StdRng, client: usize) -> Step {
     }
     Step::CarryOver {
         client,
-        source: keys(rng, 1, 1).remove(0),
-        destinations: [long_key(rng), long_key(rng)],
+        source: some_keys(rng, focus, 1).remove(0),
+        destinations: [0, 1].map(|_| match focus.and_then(|family| family.letter) {
+            Some(letter) => typed_key(rng, letter),
+            None => long_key(rng),
+        }),
         options,
         damage: rng.random_ratio(1, 5).then(|| rng.random_range(0..10_000)),
     }
@@ -163,7 +227,7 @@ mod tests {
     #[test]
     fn a_seed_stands_for_one_stream() {
         let describe = |seed| {
-            let mut generator = Generator::new(seed);
+            let mut generator = Generator::new(seed, None);
             (0..500).map(|_| generator.step()).collect::<Vec<_>>()
         };
         // Absolute expiry times follow the clock; everything else is the same.

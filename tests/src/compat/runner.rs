@@ -10,7 +10,7 @@ use std::time::Duration;
 use thermocline_protocol::Reply;
 
 use crate::compat::comparison::compare;
-use crate::compat::generator::{CLIENTS, Generator, Step};
+use crate::compat::generator::{CLIENTS, Family, Generator, Step};
 use crate::compat::pair::{Demoter, Pair, PairedClient};
 use crate::compat::rdb_payload::stamped_for_7_0;
 use crate::compat::request::Request;
@@ -42,6 +42,7 @@ pub struct Summary {
 #[derive(Debug)]
 pub struct Difference {
     seed: u64,
+    focus: Option<Family>,
     index: u64,
     client: usize,
     request: Request,
@@ -57,20 +58,25 @@ impl fmt::Display for Difference {
             self.index, self.seed, self.client, self.request
         )?;
         writeln!(f, "{}", self.what)?;
-        writeln!(f, "again: THERMOCLINE_SEED={} THERMOCLINE_COMMANDS={}", self.seed, self.index + 100)?;
+        write!(f, "again: THERMOCLINE_SEED={} THERMOCLINE_COMMANDS={}", self.seed, self.index + 100)?;
+        match &self.focus {
+            Some(family) => writeln!(f, " THERMOCLINE_GROUP={}", family.name)?,
+            None => writeln!(f)?,
+        }
         writeln!(f, "what came before on the same keys, and on the whole database:")?;
         self.history.iter().try_for_each(|line| writeln!(f, "  {line}"))
     }
 }
 
-/// Runs one seed's stream for about `commands` commands, then compares everything that is stored.
+/// Runs one seed's stream for about `commands` commands, mostly of one family if one is given, then compares everything
+/// that is stored.
 ///
 /// # Errors
 ///
 /// The differences, at least one.
-pub fn run(seed: u64, commands: u64) -> Result<Summary, Vec<Difference>> {
+pub fn run(seed: u64, commands: u64, focus: Option<Family>) -> Result<Summary, Vec<Difference>> {
     let pair = Pair::start();
-    let mut runner = Runner::new(&pair, seed);
+    let mut runner = Runner::new(&pair, seed, focus);
     if let Err(last) = runner.run_all(commands) {
         runner.differences.push(*last);
     }
@@ -79,6 +85,7 @@ pub fn run(seed: u64, commands: u64) -> Result<Summary, Vec<Difference>> {
 
 struct Runner {
     seed: u64,
+    focus: Option<Family>,
     clients: Vec<PairedClient>,
     demoter: Option<Demoter>,
     history: VecDeque<(u64, usize, Request)>,
@@ -88,9 +95,10 @@ struct Runner {
 }
 
 impl Runner {
-    fn new(pair: &Pair, seed: u64) -> Self {
+    fn new(pair: &Pair, seed: u64, focus: Option<Family>) -> Self {
         Self {
             seed,
+            focus,
             clients: (0..CLIENTS).map(|_| pair.connect()).collect(),
             demoter: pair.demoter(),
             history: VecDeque::new(),
@@ -101,7 +109,7 @@ impl Runner {
 
     fn run_all(&mut self, commands: u64) -> Result<(), Box<Difference>> {
         self.greet()?;
-        let mut generator = Generator::new(self.seed);
+        let mut generator = Generator::new(self.seed, self.focus);
         while self.summary.commands < commands && self.differences.len() < MAX_DIFFERENCES {
             self.execute(generator.step())?;
         }
@@ -210,7 +218,19 @@ impl Runner {
             return Err(self.difference(client, &to_reference, what));
         }
         self.remember(client, &to_subject);
-        self.batch(client, &[Request::new("GET").arg(swapped)]).map(drop)
+        self.read(client, &[swapped])
+    }
+
+    /// Compares whole values, each by the command that reads its type.
+    fn read(&mut self, client: usize, keys: &[Vec<u8>]) -> Result<(), Box<Difference>> {
+        let types: Vec<Request> = keys.iter().map(|key| Request::new("TYPE").arg(key.clone())).collect();
+        let replies = self.batch(client, &types)?;
+        let requests: Vec<Request> = keys
+            .iter()
+            .zip(&replies)
+            .filter_map(|(key, (value_type, _))| whole_value(key, value_type))
+            .collect();
+        self.batch(client, &requests).map(drop)
     }
 
     fn expire(&mut self, client: usize, key: &[u8], value: &[u8]) -> Result<(), Box<Difference>> {
@@ -237,11 +257,11 @@ impl Runner {
                 Request::new("KEYS").arg("*"),
             ];
             for key in all_keys() {
-                let commands = ["TYPE", "STRLEN", "GET", "PEXPIRETIME"];
-                requests.extend(commands.iter().map(|name| Request::new(name).arg(key.clone())));
+                requests.push(Request::new("PEXPIRETIME").arg(key.clone()));
                 requests.push(Request::new("OBJECT").arg("ENCODING").arg(key));
             }
             self.batch(0, &requests)?;
+            self.read(0, &all_keys())?;
         }
         Ok(())
     }
@@ -272,8 +292,24 @@ impl Runner {
             })
             .collect();
         history.reverse();
-        let index = self.summary.commands;
-        Box::new(Difference { seed: self.seed, index, client, request: request.clone(), what, history })
+        Box::new(Difference {
+            seed: self.seed,
+            focus: self.focus,
+            index: self.summary.commands,
+            client,
+            request: request.clone(),
+            what,
+            history,
+        })
+    }
+}
+
+/// The command that replies all of a value; none for a key that is not there.
+fn whole_value(key: &[u8], value_type: &Reply) -> Option<Request> {
+    match value_type.as_bytes() {
+        Some(b"string") => Some(Request::new("GET").arg(key)),
+        Some(b"list") => Some(Request::new("LRANGE").arg(key).args(["0", "-1"])),
+        _ => None,
     }
 }
 

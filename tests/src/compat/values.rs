@@ -10,6 +10,10 @@ use rand::seq::IndexedRandom;
 const KEYS: u32 = 14;
 /// How many keys hold only short values, for commands whose cost is a product of lengths.
 const SHORT_KEYS: u32 = 4;
+/// Letters that begin the names of keys which mostly hold one type, so that its commands find what they need.
+const TYPED: &str = "lp";
+/// How many keys there are of each such letter.
+const TYPED_KEYS: u32 = 6;
 /// The longest value.
 const MAX_VALUE_BYTES: usize = 20_000;
 /// The longest value of a short key.
@@ -110,8 +114,23 @@ pub fn key(rng: &mut StdRng) -> Vec<u8> {
         0 => Vec::new(),
         1 => b"\x00\xff\r\n key".to_vec(),
         2..=5 => short_key(rng),
+        6..=17 => {
+            let letters: Vec<char> = TYPED.chars().collect();
+            let letter = *letters.choose(rng).expect("a letter");
+            typed_key(rng, letter)
+        }
         _ => format!("k{}", rng.random_range(0..KEYS)).into_bytes(),
     }
+}
+
+/// A key that mostly holds the type of this letter, which is one of those in [`TYPED`].
+pub fn typed_key(rng: &mut StdRng, letter: char) -> Vec<u8> {
+    format!("{letter}{}", rng.random_range(0..TYPED_KEYS)).into_bytes()
+}
+
+/// The same; now and then any other key.
+pub fn mostly_typed_key(rng: &mut StdRng, letter: char) -> Vec<u8> {
+    if rng.random_ratio(1, 25) { key(rng) } else { typed_key(rng, letter) }
 }
 
 /// A key whose value is short: only [`short_value`]s are ever written to it.
@@ -128,6 +147,9 @@ pub fn long_key(rng: &mut StdRng) -> Vec<u8> {
 pub fn all_keys() -> Vec<Vec<u8>> {
     let mut keys: Vec<Vec<u8>> = (0..KEYS).map(|number| format!("k{number}").into_bytes()).collect();
     keys.extend((0..SHORT_KEYS).map(|number| format!("s{number}").into_bytes()));
+    for letter in TYPED.chars() {
+        keys.extend((0..TYPED_KEYS).map(|number| format!("{letter}{number}").into_bytes()));
+    }
     keys.extend([Vec::new(), b"\x00\xff\r\n key".to_vec()]);
     keys
 }

@@ -380,10 +380,10 @@ impl Shared {
         let other = self.database();
         let model = &mut self.model.borrow_mut().databases;
         if self.draw(2) == 0 {
-            self.engine.flush(database);
+            self.engine.databases().flush(database);
             model[database].clear();
         } else {
-            self.engine.swap_databases(database, other);
+            self.engine.databases().swap(database, other);
             model.swap(database, other);
         }
     }
@@ -396,7 +396,7 @@ impl Shared {
             let mut shown = BTreeMap::new();
             let mut cursor = Cursor::START;
             loop {
-                cursor = self.engine.scan(database, cursor, 5, now, |key, info| {
+                cursor = self.engine.databases().scan(database, cursor, 5, now, |key, info| {
                     let expected = &expected[key];
                     assert_eq!((info.length as usize, info.expiry), (expected.value.len(), expected.expiry));
                     shown.insert(key.to_vec(), ());

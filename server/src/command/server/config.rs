@@ -149,7 +149,7 @@ fn rewrite(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
 
 fn resetstat(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
     context.server.metrics.reset();
-    context.server.engine.reset_metrics();
+    context.databases.reset_metrics();
     context.reply.ok();
     Ok(())
 }

@@ -52,13 +52,13 @@ pub(super) const SWAPDB: Command = Command {
 };
 
 fn dbsize(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
-    context.reply.integer(context.server.engine.key_count(context.session.database) as i64);
+    context.reply.integer(context.databases.key_count(context.session.database) as i64);
     Ok(())
 }
 
 fn flushdb(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
     check_flush_mode(arguments)?;
-    context.server.engine.flush(context.session.database);
+    context.databases.flush(context.session.database);
     context.reply.ok();
     Ok(())
 }
@@ -66,7 +66,7 @@ fn flushdb(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Fa
 fn flushall(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
     check_flush_mode(arguments)?;
     for database in 0..context.server.engine.database_count() {
-        context.server.engine.flush(database);
+        context.databases.flush(database);
     }
     context.reply.ok();
     Ok(())
@@ -94,7 +94,7 @@ fn swapdb(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Fai
         let database = usize::try_from(number).ok().filter(|database| *database < engine.database_count());
         database.ok_or(Failure::error(NO_SUCH_DATABASE))
     };
-    engine.swap_databases(existing(one)?, existing(other)?);
+    context.databases.swap(existing(one)?, existing(other)?);
     context.reply.ok();
     Ok(())
 }

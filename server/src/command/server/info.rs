@@ -4,7 +4,7 @@ use thermocline_protocol::Arguments;
 
 use super::{ANY_STATE, SERVER};
 use crate::command::{Command, Context, Failure, Handler};
-use crate::info::{Selection, text};
+use crate::info::{Selection, View, text};
 
 pub(super) const INFO: Command = Command {
     name: "info",
@@ -18,6 +18,7 @@ pub(super) const INFO: Command = Command {
 
 fn info(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
     let selection = Selection::from_words(arguments.iter().skip(1));
-    context.reply.verbatim(b"txt", text(context.server, &selection).as_bytes());
+    let view = View::new(context.server, context.databases.reborrow());
+    context.reply.verbatim(b"txt", text(&view, &selection).as_bytes());
     Ok(())
 }

@@ -99,8 +99,7 @@ fn usage(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(), F
 }
 
 fn stats(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
-    let server = context.server;
-    let metrics = server.engine.metrics();
+    let metrics = context.databases.metrics();
     let allocator = Allocator::read();
     let keys: u64 = metrics.items_memory + metrics.items_ssd;
     let dataset = metrics.dram_index_bytes + metrics.dram_values_bytes;
@@ -151,7 +150,7 @@ fn client_bytes(context: &Context<'_>) -> u64 {
 }
 
 fn doctor(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
-    let report = diagnose(&context.server.engine.metrics(), context.server.config.max_memory_bytes());
+    let report = diagnose(&context.databases.metrics(), context.server.config.max_memory_bytes());
     context.reply.verbatim(b"txt", report.as_bytes());
     Ok(())
 }

@@ -155,7 +155,7 @@ fn latency(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Fa
         3 => return Err(Failure::SYNTAX),
         _ => return Err(wrong_arity("tier|latency")),
     }
-    let metrics = context.server.engine.metrics();
+    let metrics = context.databases.metrics();
     context.reply.map(3);
     for (name, summary) in
         [("dram", metrics.dram_latency), ("ssd", metrics.ssd_latency), ("added", metrics.added_latency)]

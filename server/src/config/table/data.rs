@@ -63,7 +63,8 @@ pub(super) const ROWS: &[OptionRow] = &[
         .alias("zset-max-ziplist-value")
         .kept()
         .doc("Redis' encoding of small sorted sets."),
-    OptionRow::size("hll-sparse-max-bytes", 3000, 0).kept().doc("Redis' encoding of HyperLogLogs."),
+    OptionRow::size("hll-sparse-max-bytes", 3000, 0)
+        .doc("Up to how many bytes, 16 of them its head, a HyperLogLog is kept in its sparse form."),
     OptionRow::size("stream-node-max-bytes", 4096, 0).kept().doc("Redis' encoding of streams."),
     OptionRow::integer("stream-node-max-entries", 100, 0, i64::MAX).kept().doc("Redis' encoding of streams."),
     OptionRow::text("notify-keyspace-events", "")

@@ -1,7 +1,7 @@
 //! How connections and threads end.
 
 use super::*;
-use crate::net::Closer;
+use crate::net::Remote;
 use socket2::SockRef;
 use std::sync::mpsc::{self, Receiver, Sender};
 
@@ -13,17 +13,17 @@ enum Ended {
     SendFailed,
 }
 
-/// A server whose tasks read until the end and report it, after handing out their closer.
-fn reporting_server() -> (Server, Receiver<Closer>, Receiver<Ended>) {
-    let (closers, closer) = mpsc::channel();
+/// A server whose tasks read until the end and report it, after handing out their remote.
+fn reporting_server() -> (Server, Receiver<Remote>, Receiver<Ended>) {
+    let (remotes, remote) = mpsc::channel();
     let (reports, report) = mpsc::channel();
     let server =
-        Server::start(move |connection| read_and_report(connection, closers.clone(), reports.clone()));
-    (server, closer, report)
+        Server::start(move |connection| read_and_report(connection, remotes.clone(), reports.clone()));
+    (server, remote, report)
 }
 
-async fn read_and_report(connection: Connection, closers: Sender<Closer>, reports: Sender<Ended>) {
-    closers.send(connection.closer()).expect("report");
+async fn read_and_report(connection: Connection, remotes: Sender<Remote>, reports: Sender<Ended>) {
+    remotes.send(connection.remote()).expect("report");
     loop {
         match connection.recv().await {
             Ok(Some(_)) => {}
@@ -35,18 +35,18 @@ async fn read_and_report(connection: Connection, closers: Sender<Closer>, report
 
 #[test]
 fn a_closed_peer_ends_the_input() {
-    let (server, _closer, report) = reporting_server();
+    let (server, _remote, report) = reporting_server();
     drop(server.connect());
     assert_eq!(report.recv_timeout(PATIENCE), Ok(Ended::NoMoreInput));
 }
 
 #[test]
 fn a_reset_is_an_error_and_leaves_the_other_connections_alone() {
-    let (server, closer, report) = reporting_server();
+    let (server, remote, report) = reporting_server();
     let _other = server.connect();
-    closer.recv_timeout(PATIENCE).expect("accepted");
+    remote.recv_timeout(PATIENCE).expect("accepted");
     let client = server.connect();
-    closer.recv_timeout(PATIENCE).expect("accepted");
+    remote.recv_timeout(PATIENCE).expect("accepted");
     SockRef::from(&client).set_linger(Some(Duration::ZERO)).expect("linger");
     drop(client);
     assert_eq!(report.recv_timeout(PATIENCE), Ok(Ended::RecvFailed));
@@ -55,23 +55,23 @@ fn a_reset_is_an_error_and_leaves_the_other_connections_alone() {
 
 #[test]
 fn another_thread_closes_a_connection_that_waits_for_input() {
-    let (server, closer, report) = reporting_server();
+    let (server, remote, report) = reporting_server();
     let mut client = server.connect();
-    let closer = closer.recv_timeout(PATIENCE).expect("accepted");
-    closer.close();
+    let remote = remote.recv_timeout(PATIENCE).expect("accepted");
+    remote.close();
     assert_eq!(report.recv_timeout(PATIENCE), Ok(Ended::NoMoreInput));
     assert_eq!(client.read(&mut [0]).expect("read"), 0, "the client sees the end");
 }
 
 #[test]
-fn a_closer_that_outlives_its_connection_spares_the_next_one_in_its_slot() {
-    let (closers, closer) = mpsc::channel();
+fn a_remote_that_outlives_its_connection_spares_the_next_one_in_its_slot() {
+    let (remotes, remote) = mpsc::channel();
     let server = Server::start(move |connection| {
-        closers.send(connection.closer()).expect("report");
+        remotes.send(connection.remote()).expect("report");
         echo(connection)
     });
     let mut first = server.connect();
-    let outlived = closer.recv_timeout(PATIENCE).expect("accepted");
+    let outlived = remote.recv_timeout(PATIENCE).expect("accepted");
     outlived.close();
     assert_eq!(first.read(&mut [0]).expect("read"), 0, "the client sees the end");
     drop(first);
@@ -80,9 +80,9 @@ fn a_closer_that_outlives_its_connection_spares_the_next_one_in_its_slot() {
     let mut next = loop {
         let mut next = server.connect();
         assert_echo(&mut next, b"before");
-        let closer = closer.recv_timeout(PATIENCE).expect("accepted");
-        assert_ne!(closer.connection_id(), outlived.connection_id());
-        if closer.request.slot == outlived.request.slot {
+        let remote = remote.recv_timeout(PATIENCE).expect("accepted");
+        assert_ne!(remote.connection_id(), outlived.connection_id());
+        if remote.connection.slot == outlived.connection.slot {
             break next;
         }
         others.push(next);
@@ -94,18 +94,18 @@ fn a_closer_that_outlives_its_connection_spares_the_next_one_in_its_slot() {
 
 #[test]
 fn another_thread_closes_a_connection_whose_peer_does_not_read() {
-    let (closers, closer) = mpsc::channel();
+    let (remotes, remote) = mpsc::channel();
     let (reports, report) = mpsc::channel();
     let server = Server::start(move |connection| {
-        let (closers, reports) = (closers.clone(), reports.clone());
+        let (remotes, reports) = (remotes.clone(), reports.clone());
         async move {
-            closers.send(connection.closer()).expect("report");
+            remotes.send(connection.remote()).expect("report");
             while connection.send(&mut vec![0; 1 << 20]).await.is_ok() {}
             reports.send(Ended::SendFailed).expect("report");
         }
     });
     let _client = server.connect();
-    closer.recv_timeout(PATIENCE).expect("accepted").close();
+    remote.recv_timeout(PATIENCE).expect("accepted").close();
     assert_eq!(report.recv_timeout(PATIENCE), Ok(Ended::SendFailed));
 }
 

@@ -3,5 +3,6 @@
 pub mod bits;
 pub mod connection;
 pub mod expiry;
+pub mod hyperloglogs;
 pub mod keyspace;
 pub mod strings;

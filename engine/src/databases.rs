@@ -1,0 +1,203 @@
+//! Whole databases: counting, iterating, flushing, exchanging.
+//!
+//! Such commands go from shard to shard and lock one after another; inside a transaction they run on the shards that
+//! the transaction holds, which then are all.
+
+use smallvec::SmallVec;
+
+use crate::engine::Engine;
+use crate::index::Cursor;
+use crate::index::scan::Position;
+use crate::shard::Shard;
+use crate::shard::keyspace::{KeyInfo, Keyspace};
+use crate::time::UnixMillis;
+
+/// How often [`Databases::random_key`] draws a place in the hash space before it looks at every key.
+const RANDOM_KEY_DRAWS: u32 = 100;
+
+/// All shards, as somebody holds them.
+pub(crate) trait HeldShards {
+    fn shard(&mut self, number: usize) -> &mut Shard;
+}
+
+/// Whole databases, by whoever may work on all of them.
+pub struct Databases<'a> {
+    engine: &'a Engine,
+    /// `None` where each shard is locked when its turn comes.
+    held: Option<&'a mut dyn HeldShards>,
+}
+
+impl<'a> Databases<'a> {
+    pub(crate) fn unlocked(engine: &'a Engine) -> Self {
+        Self { engine, held: None }
+    }
+
+    pub(crate) fn held(engine: &'a Engine, shards: &'a mut dyn HeldShards) -> Self {
+        Self { engine, held: Some(shards) }
+    }
+
+    /// The same, for somebody else to work with for a while.
+    pub fn reborrow(&mut self) -> Databases<'_> {
+        match &mut self.held {
+            Some(held) => Databases::held(self.engine, &mut **held),
+            None => Databases::unlocked(self.engine),
+        }
+    }
+
+    /// Whether their shards are locked already, so that nothing may lock one of them.
+    pub fn is_held(&self) -> bool {
+        self.held.is_some()
+    }
+
+    pub(crate) fn engine(&self) -> &'a Engine {
+        self.engine
+    }
+
+    pub(crate) fn for_each_shard(&mut self, mut work: impl FnMut(&mut Shard)) {
+        (0..self.engine.shard_count()).for_each(|number| self.on_shard(number, &mut work));
+    }
+
+    fn on_shard<T>(&mut self, number: usize, work: impl FnOnce(&mut Shard) -> T) -> T {
+        match &mut self.held {
+            Some(held) => work(held.shard(number)),
+            None => work(&mut self.engine.lock_shard(number)),
+        }
+    }
+
+    fn on_keyspace<T>(
+        &mut self,
+        shard: usize,
+        database: usize,
+        work: impl FnOnce(&Keyspace) -> T,
+    ) -> Option<T> {
+        self.on_shard(shard, |shard| shard.databases[database].as_deref().map(work))
+    }
+
+    /// How many keys a database has, expired ones that were not yet removed included.
+    pub fn key_count(&mut self, database: usize) -> usize {
+        self.sum(database, Keyspace::len)
+    }
+
+    /// How many keys of a database have an expiry.
+    pub fn expiry_count(&mut self, database: usize) -> usize {
+        self.sum(database, Keyspace::keys_with_expiry)
+    }
+
+    fn sum(&mut self, database: usize, count: fn(&Keyspace) -> usize) -> usize {
+        (0..self.engine.shard_count())
+            .map(|shard| self.on_keyspace(shard, database, count).unwrap_or(0))
+            .sum()
+    }
+
+    /// Deletes all keys of a database. What they occupied is given back in the background. Observers are not told.
+    pub fn flush(&mut self, database: usize) {
+        for number in 0..self.engine.shard_count() {
+            if let Some(keyspace) = self.on_shard(number, |shard| shard.databases[database].take()) {
+                self.engine.dispose(keyspace);
+            }
+        }
+    }
+
+    /// Exchanges the contents of two databases, at one moment for all clients. Observers are not told.
+    pub fn swap(&mut self, one: usize, other: usize) {
+        let engine = self.engine;
+        match &mut self.held {
+            Some(held) => {
+                (0..engine.shard_count()).for_each(|number| held.shard(number).databases.swap(one, other));
+            }
+            None => {
+                let mut shards: Vec<_> =
+                    (0..engine.shard_count()).map(|number| engine.lock_shard(number)).collect();
+                shards.iter_mut().for_each(|shard| shard.databases.swap(one, other));
+            }
+        }
+    }
+
+    /// Visits keys from `cursor` on, at least `count` of them unless the end comes first, and returns where to go
+    /// on: [`Cursor::START`] at the end. Expired keys are not shown. The key's shard is locked during the visit.
+    pub fn scan(
+        &mut self,
+        database: usize,
+        cursor: Cursor,
+        count: usize,
+        now: UnixMillis,
+        mut visit: impl FnMut(&[u8], KeyInfo),
+    ) -> Cursor {
+        let shard_count = self.engine.shard_count();
+        let mut at = cursor.position();
+        let mut visited = 0;
+        // An empty table costs next to nothing, but a sparse one must not make one call walk millions of buckets.
+        let mut buckets_left = count.saturating_mul(10);
+        while at.shard < shard_count {
+            let next = self.on_keyspace(at.shard, database, |keyspace| {
+                buckets_left = buckets_left.saturating_sub(1);
+                keyspace.scan(at.prefix, at.bucket, |handle| {
+                    visited += 1;
+                    if !keyspace.is_expired(handle, now) {
+                        visit(keyspace.key(handle), keyspace.info(handle));
+                    }
+                })
+            });
+            at = match next.flatten() {
+                Some((prefix, bucket)) => Position { shard: at.shard, prefix, bucket },
+                None => Position { shard: at.shard + 1, prefix: 0, bucket: 0 },
+            };
+            if visited >= count || buckets_left == 0 {
+                break;
+            }
+        }
+        if at.shard < shard_count { Cursor::at(at) } else { Cursor::START }
+    }
+
+    /// Visits every key of a database that is there throughout, and none twice. Expired keys are not shown. The
+    /// key's shard is locked during the visit, and unlocked after some hundred keys at most.
+    pub fn for_each_key(&mut self, database: usize, now: UnixMillis, mut visit: impl FnMut(&[u8], KeyInfo)) {
+        for shard in 0..self.engine.shard_count() {
+            let mut next = Some(0);
+            while let Some(prefix) = next {
+                let visited = self.on_keyspace(shard, database, |keyspace| {
+                    keyspace.visit_segment(prefix, |handle| {
+                        if !keyspace.is_expired(handle, now) {
+                            visit(keyspace.key(handle), keyspace.info(handle));
+                        }
+                    })
+                });
+                next = visited.flatten();
+            }
+        }
+    }
+
+    /// A key drawn nearly evenly from a database; `random` gives 64 random bits at each call.
+    pub fn random_key(
+        &mut self,
+        database: usize,
+        now: UnixMillis,
+        mut random: impl FnMut() -> u64,
+    ) -> Option<Box<[u8]>> {
+        for _ in 0..RANDOM_KEY_DRAWS {
+            let shard = random() as usize % self.engine.shard_count();
+            let found = self.on_keyspace(shard, database, |keyspace| {
+                let mut keys = SmallVec::<[_; 16]>::new();
+                keyspace.scan(random(), random() as usize % 64, |handle| {
+                    if !keyspace.is_expired(handle, now) {
+                        keys.push(handle);
+                    }
+                });
+                let drawn = *keys.get(random() as usize % keys.len().max(1))?;
+                Some(Box::from(keyspace.key(drawn)))
+            });
+            if let Some(key) = found.flatten() {
+                return Some(key);
+            }
+        }
+        let mut found = None;
+        let mut cursor = Cursor::START;
+        while found.is_none() {
+            cursor = self.scan(database, cursor, 1000, now, |key, _| found = Some(key.into()));
+            if cursor == Cursor::START {
+                break;
+            }
+        }
+        found
+    }
+}

@@ -1,0 +1,23 @@
+//! The keyed hash of members: one secret for all collections, drawn when the engine starts.
+
+use std::hash::{BuildHasher, Hasher};
+use std::sync::OnceLock;
+
+static STATE: OnceLock<ahash::RandomState> = OnceLock::new();
+
+/// Gives [`member_hash`] its secret, so that clients cannot choose members that collide. Only the first call in a process
+/// counts: tables that exist already were built with that secret.
+pub(crate) fn seed_member_hash(seed: [u64; 4]) {
+    // Keys use the seed as it is; the same hashes for members would tell of one from the other.
+    let [a, b, c, d] = seed.map(u64::reverse_bits);
+    let _ = STATE.set(ahash::RandomState::with_seeds(a, b, c, d));
+}
+
+/// The hash of a member, field or element, the same in all collections of this process.
+#[inline]
+pub(crate) fn member_hash(member: &[u8]) -> u64 {
+    let state = STATE.get_or_init(|| ahash::RandomState::with_seeds(1, 2, 3, 4));
+    let mut hasher = state.build_hasher();
+    hasher.write(member);
+    hasher.finish()
+}
