@@ -178,8 +178,10 @@ pub enum KeyPositions {
     HalfBehind {
         /// The word, in upper case.
         word: &'static str,
-        /// Where the search begins.
+        /// Where the search begins, as clients are told.
         from: usize,
+        /// Options before it, in upper case, with the number of their arguments, none of which is the word.
+        options: &'static [(&'static str, usize)],
     },
     /// The first argument, and what follows the last of these words, which is written to.
     FirstAndBehind {

@@ -42,6 +42,16 @@ pub struct Trim {
     pub limit: u64,
 }
 
+/// What trimming does with the first node, which begins with this id.
+enum TrimStep {
+    /// It goes as a whole.
+    Node(StreamId),
+    /// Some of its entries may go.
+    Entries(StreamId),
+    /// Nothing more is to be done.
+    Done,
+}
+
 impl Log {
     /// How many entries there are.
     pub fn len(&self) -> u64 {
@@ -74,10 +84,31 @@ impl Log {
     }
 
     /// Sets what is told of the past.
+    ///
+    /// # Panics
+    /// If an entry is above the last id.
     pub fn set_history(&mut self, last_id: StreamId, added: u64, max_deleted_id: StreamId) {
+        if last_id < self.last_id {
+            assert!(self.last_entry_id().is_none_or(|id| id <= last_id), "no entry is above the last id");
+            self.forget_deleted_above(last_id);
+        }
         self.last_id = last_id;
         self.added = added;
         self.max_deleted_id = max_deleted_id;
+    }
+
+    /// Drops deleted entries that would be above those to come.
+    fn forget_deleted_above(&mut self, id: StreamId) {
+        while let Some(&(first, ref node)) = self.nodes.last() {
+            let Some(above) = node.entries(first).find(|at| at.entry.id > id) else { return };
+            let kept = Node::from_bytes(&node.bytes()[..above.offset], first);
+            self.remove_node(first);
+            if let Some((node, _)) = kept {
+                self.live += node.live();
+                self.note_node(&node);
+                self.nodes.insert(first, node);
+            }
+        }
     }
 
     /// How many nodes the entries are in.
@@ -125,7 +156,7 @@ impl Log {
     /// Ends the making of a log out of entries or nodes: sets what is told of the past. `None` where an entry is above
     /// what is said to be the last id.
     pub fn finish(&mut self, last_id: StreamId, added: u64, max_deleted_id: StreamId) -> Option<()> {
-        if last_id < self.last_id {
+        if self.last_entry_id().is_some_and(|id| last_id < id) {
             return None;
         }
         self.set_history(last_id, added, max_deleted_id);
@@ -175,32 +206,53 @@ impl Log {
         true
     }
 
+    /// Whether [`Self::trim`] would change anything.
+    pub fn has_surplus(&self, trim: Trim) -> bool {
+        match self.next_step(trim, self.live) {
+            TrimStep::Node(_) => true,
+            TrimStep::Entries(_) => match trim.to {
+                TrimTo::Length(_) => true,
+                TrimTo::Id(id) => !self.is_empty() && self.first_id < id,
+            },
+            TrimStep::Done => false,
+        }
+    }
+
     /// Takes entries from the start; how many.
     pub fn trim(&mut self, trim: Trim) -> u64 {
         let before = self.live;
-        while let Some(&(first, ref node)) = self.nodes.first() {
-            let live = node.live();
-            let goes_whole = match trim.to {
-                TrimTo::Length(length) => self.live - live >= length,
-                TrimTo::Id(id) => node.entries(first).last().is_none_or(|last| last.entry.id < id),
-            };
-            let is_enough = matches!(trim.to, TrimTo::Length(length) if self.live <= length);
-            if is_enough || trim.limit != 0 && before - self.live + live > trim.limit {
-                break;
+        loop {
+            match self.next_step(trim, before) {
+                TrimStep::Node(first) => self.remove_node(first),
+                TrimStep::Entries(first) => {
+                    self.trim_node(first, trim.to);
+                    break;
+                }
+                TrimStep::Done => break,
             }
-            if goes_whole {
-                self.remove_node(first);
-                continue;
-            }
-            if !trim.is_approximate {
-                self.trim_node(first, trim.to);
-            }
-            break;
         }
         if self.live != before {
             self.find_first_id();
         }
         before - self.live
+    }
+
+    /// What is to be done next, where there were `before` entries when trimming began.
+    fn next_step(&self, trim: Trim, before: u64) -> TrimStep {
+        let Some(&(first, ref node)) = self.nodes.first() else { return TrimStep::Done };
+        let is_enough = matches!(trim.to, TrimTo::Length(length) if self.live <= length);
+        if is_enough || trim.limit != 0 && before - self.live + node.live() > trim.limit {
+            return TrimStep::Done;
+        }
+        let goes_whole = match trim.to {
+            TrimTo::Length(length) => self.live - node.live() >= length,
+            TrimTo::Id(id) => node.entries(first).last().is_none_or(|last| last.entry.id < id),
+        };
+        match (goes_whole, trim.is_approximate) {
+            (true, _) => TrimStep::Node(first),
+            (false, true) => TrimStep::Done,
+            (false, false) => TrimStep::Entries(first),
+        }
     }
 
     /// Deletes entries of the first node, some of which stay.

@@ -65,8 +65,10 @@ pub(super) const ROWS: &[OptionRow] = &[
         .doc("Redis' encoding of small sorted sets."),
     OptionRow::size("hll-sparse-max-bytes", 3000, 0)
         .doc("Up to how many bytes, 16 of them its head, a HyperLogLog is kept in its sparse form."),
-    OptionRow::size("stream-node-max-bytes", 4096, 0).kept().doc("Redis' encoding of streams."),
-    OptionRow::integer("stream-node-max-entries", 100, 0, i64::MAX).kept().doc("Redis' encoding of streams."),
+    OptionRow::size("stream-node-max-bytes", 4096, 0)
+        .doc("The most bytes of a node of a stream, counted as in Redis; 0 for no limit."),
+    OptionRow::integer("stream-node-max-entries", 100, 0, i64::MAX)
+        .doc("The most entries of a node of a stream; 0 for no limit."),
     OptionRow::text("notify-keyspace-events", "")
         .only_default("keyspace notifications are not supported yet")
         .doc("Which changes are published."),
