@@ -125,6 +125,11 @@ impl Engine {
         }
     }
 
+    /// Whether a command that may take memory can run, now or when it has waited for a while.
+    pub fn is_open_to_writes(&self) -> bool {
+        self.budget().pressure() != Pressure::Full || self.admit_write() != Admission::Refuse
+    }
+
     /// Waits until there may be room. The caller bounds the wait by `tier-write-timeout` and asks
     /// [`Self::admit_write`] again.
     pub fn room(&self) -> Room<'_> {

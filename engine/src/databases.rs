@@ -9,21 +9,17 @@ use crate::engine::Engine;
 use crate::index::Cursor;
 use crate::index::scan::Position;
 use crate::shard::Shard;
+use crate::shard::held::HeldShards;
 use crate::shard::keyspace::{KeyInfo, Keyspace};
 use crate::time::UnixMillis;
 
 /// How often [`Databases::random_key`] draws a place in the hash space before it looks at every key.
 const RANDOM_KEY_DRAWS: u32 = 100;
 
-/// All shards, as somebody holds them.
-pub(crate) trait HeldShards {
-    fn shard(&mut self, number: usize) -> &mut Shard;
-}
-
 /// Whole databases, by whoever may work on all of them.
 pub struct Databases<'a> {
     engine: &'a Engine,
-    /// `None` where each shard is locked when its turn comes.
+    /// All shards; `None` where each shard is locked when its turn comes.
     held: Option<&'a mut dyn HeldShards>,
 }
 
@@ -59,7 +55,7 @@ impl<'a> Databases<'a> {
 
     fn on_shard<T>(&mut self, number: usize, work: impl FnOnce(&mut Shard) -> T) -> T {
         match &mut self.held {
-            Some(held) => work(held.shard(number)),
+            Some(held) => work(held.at_mut(number)),
             None => work(&mut self.engine.lock_shard(number)),
         }
     }
@@ -89,6 +85,15 @@ impl<'a> Databases<'a> {
             .sum()
     }
 
+    /// Whether a key exists.
+    pub fn contains(&mut self, database: usize, key: &[u8], now: UnixMillis) -> bool {
+        let (shard, hash) = self.engine.hasher().locate(key);
+        let found = self.on_keyspace(shard, database, |keyspace| {
+            keyspace.find(hash, key).is_some_and(|handle| !keyspace.is_expired(handle, now))
+        });
+        found.unwrap_or(false)
+    }
+
     /// Deletes all keys of a database. What they occupied is given back in the background. Observers are not told.
     pub fn flush(&mut self, database: usize) {
         for number in 0..self.engine.shard_count() {
@@ -103,7 +108,7 @@ impl<'a> Databases<'a> {
         let engine = self.engine;
         match &mut self.held {
             Some(held) => {
-                (0..engine.shard_count()).for_each(|number| held.shard(number).databases.swap(one, other));
+                (0..engine.shard_count()).for_each(|number| held.at_mut(number).databases.swap(one, other));
             }
             None => {
                 let mut shards: Vec<_> =

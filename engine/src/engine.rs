@@ -25,6 +25,7 @@ use crate::keys::Keys;
 use crate::metrics::TierMetrics;
 use crate::observer::{Change, KeyObserver};
 use crate::shard::Shard;
+use crate::shard::held::{Guards, Shards};
 use crate::shard::keyspace::Keyspace;
 use crate::tier::budget::Budget;
 use crate::tier::ceiling::Ceiling;
@@ -43,9 +44,6 @@ const HELD_UP_LOOK: Duration = Duration::from_millis(20);
 /// How long a script waits for a key that it did not declare, when it cannot start again. Others hold shards for
 /// microseconds, so this is for ever.
 const LATE_WAIT: Duration = Duration::from_secs(5);
-
-/// Locked shards with their numbers, which ascend.
-pub(crate) type Guards<'a> = SmallVec<[(usize, MutexGuard<'a, Shard>); 1]>;
 
 /// The keys' shards are held for long, by a script that takes more time than it should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -122,7 +120,7 @@ impl Engine {
             None => self.wait_for_shard(shard)?,
         };
         shards.push((shard, guard));
-        Ok(Keys::new(self, shards, database, now, fetched))
+        Ok(Keys::new(self, Shards::Own(shards), database, now, fetched))
     }
 
     /// Locks the shards of several keys.
@@ -153,7 +151,8 @@ impl Engine {
         let mut numbers: SmallVec<[usize; 16]> = keys.map(|key| self.hasher.locate(key).0).collect();
         numbers.sort_unstable();
         numbers.dedup();
-        Ok(Keys::new(self, self.acquire(numbers.iter().copied())?, database, now, fetched))
+        let guards = self.acquire(numbers.iter().copied())?;
+        Ok(Keys::new(self, Shards::Own(guards), database, now, fetched))
     }
 
     /// Locks shards in ascending order.
@@ -209,7 +208,8 @@ impl Engine {
         now: UnixMillis,
         fetched: &'a mut Fetched,
     ) -> Result<Keys<'a>, HeldUp> {
-        Ok(Keys::new(self, self.acquire(0..self.shards.len())?, database, now, fetched))
+        let guards = self.acquire(0..self.shards.len())?;
+        Ok(Keys::new(self, Shards::Own(guards), database, now, fetched))
     }
 
     /// Whole databases, whose shards are locked one after another.

@@ -7,14 +7,15 @@
 //! **Invariant:** a command that returns [`Cold`] has changed nothing. [`Keys`] asserts it.
 
 use crate::access::Touch;
-use crate::databases::{Databases, HeldShards};
-use crate::engine::{Engine, Guards};
+use crate::databases::Databases;
+use crate::engine::Engine;
 use crate::fetch::Fetched;
 use crate::index::entry::{Handle, Place};
 use crate::index::table::TableHash;
 use crate::observer::Change;
+use crate::shard::ShardCounters;
+use crate::shard::held::{HeldShards, Shards};
 use crate::shard::keyspace::{KeyInfo, Keyspace, Removed};
-use crate::shard::{Shard, ShardCounters};
 use crate::tier::ledger::Alias;
 use crate::time::UnixMillis;
 use crate::value::Value;
@@ -39,7 +40,7 @@ pub enum SetExpiry {
 /// Locked shards, and one database of theirs.
 pub struct Keys<'a> {
     engine: &'a Engine,
-    shards: Guards<'a>,
+    shards: Shards<'a>,
     database: usize,
     now: UnixMillis,
     touch: Touch,
@@ -64,7 +65,7 @@ struct Found {
 impl<'a> Keys<'a> {
     pub(crate) fn new(
         engine: &'a Engine,
-        shards: Guards<'a>,
+        shards: Shards<'a>,
         database: usize,
         now: UnixMillis,
         fetched: &'a mut Fetched,
@@ -243,7 +244,7 @@ impl<'a> Keys<'a> {
         let found = self.find(key);
         let database = self.database;
         let touch = &self.touch;
-        let slot = &mut self.shards[shard].1.databases[database];
+        let slot = &mut self.shards.at_mut(shard).databases[database];
         let keyspace = slot.get_or_insert_with(|| self.engine.new_keyspace());
         let handle = found.map(|found| found.handle);
         let expiry = match expiry {
@@ -296,7 +297,7 @@ impl<'a> Keys<'a> {
         let removed = self.move_out(found);
         self.select(to_database);
         let (shard, hash) = self.locate(to);
-        let slot = &mut self.shards[shard].1.databases[to_database];
+        let slot = &mut self.shards.at_mut(shard).databases[to_database];
         let keyspace = slot.get_or_insert_with(|| self.engine.new_keyspace());
         match removed {
             Removed::Value(value) => {
@@ -345,7 +346,7 @@ impl<'a> Keys<'a> {
     /// [`Engine::unobserve`]. Several may observe one key.
     pub fn observe(&mut self, key: &[u8]) {
         let (shard, _) = self.locate(key);
-        self.shards[shard].1.observed += 1;
+        self.shards.at_mut(shard).observed += 1;
     }
 
     #[inline]
@@ -356,32 +357,46 @@ impl<'a> Keys<'a> {
 
     #[inline]
     fn tell(&self, shard: usize, key: &[u8], change: Change) {
-        if self.observes_all || self.shards[shard].1.observed > 0 {
+        if self.observes_all || self.shards.at(shard).observed > 0 {
             self.engine.tell_observer(self.database, key, change);
         }
     }
 
     // ---- several commands on one set of locked shards
 
+    /// One command of several that run on these shards, from its first look to its reply. What all of them need was
+    /// fetched before.
+    pub fn command(&mut self, database: usize) -> Keys<'_> {
+        self.recent = None;
+        let Self { engine, shards, now, fetched, .. } = self;
+        Keys::new(engine, Shards::Held(shards), database, *now, fetched)
+    }
+
     /// Whether the key's shard is among the locked ones.
     pub fn covers(&self, key: &[u8]) -> bool {
-        let shard = self.engine.hasher().locate(key).0;
-        self.shards.binary_search_by_key(&shard, |(number, _)| *number).is_ok()
+        self.shards.position(self.engine.hasher().locate(key).0).is_some()
     }
 
     /// Whether all shards are locked.
     pub fn covers_all(&self) -> bool {
-        self.shards.len() == self.engine.shard_count()
+        (0..self.engine.shard_count()).all(|number| self.shards.position(number) == Some(number))
     }
 
     /// Locks the shard of a further key, for a command that has changed something and cannot start again; false where
     /// it is not to be had.
+    ///
+    /// # Panics
+    /// If the shards are held by somebody else.
     pub fn cover_late(&mut self, key: &[u8]) -> bool {
-        let shard = self.engine.hasher().locate(key).0;
-        let Err(at) = self.shards.binary_search_by_key(&shard, |(number, _)| *number) else { return true };
-        let Some(guard) = self.engine.acquire_late(shard) else { return false };
+        let number = self.engine.hasher().locate(key).0;
+        let Shards::Own(guards) = &mut self.shards else {
+            panic!("only who holds shards locks more of them")
+        };
+        let Err(place) = guards.binary_search_by_key(&number, |(number, _)| *number) else { return true };
+        let Some(guard) = self.engine.acquire_late(number) else { return false };
+        guards.insert(place, (number, guard));
+        // Every shard has another place now.
         self.recent = None;
-        self.shards.insert(at, (shard, guard));
         true
     }
 
@@ -398,10 +413,9 @@ impl<'a> Keys<'a> {
         is_fetched
     }
 
-    /// Ends one command and begins another on the same locked shards.
-    pub fn next_command(&mut self) {
-        self.changes = 0;
-        self.touches = true;
+    /// What was fetched, and what is to be.
+    pub fn fetched_mut(&mut self) -> &mut Fetched {
+        self.fetched
     }
 
     /// Whole databases, on the locked shards.
@@ -411,22 +425,14 @@ impl<'a> Keys<'a> {
     pub fn databases(&mut self) -> Databases<'_> {
         assert!(self.covers_all(), "who works on whole databases holds all of them");
         self.recent = None;
-        Databases::held(self.engine, self)
+        Databases::held(self.engine, &mut self.shards)
     }
 
     // ---- inside
 
     fn locate(&mut self, key: &[u8]) -> (usize, TableHash) {
         let (shard, hash) = self.engine.hasher().locate(key);
-        let at = match self.shards.as_slice() {
-            [(only, _)] => {
-                assert_eq!(*only, shard, "a command touches the keys it was locked for");
-                0
-            }
-            many => many
-                .binary_search_by_key(&shard, |(number, _)| *number)
-                .expect("a command touches the keys it was locked for"),
-        };
+        let at = self.shards.position(shard).expect("a command touches the keys it was locked for");
         (at, hash)
     }
 
@@ -464,7 +470,7 @@ impl<'a> Keys<'a> {
     fn note_access(&mut self, found: Found) {
         if self.touches {
             let (database, touch) = (self.database, &self.touch);
-            let keyspace = self.shards[found.shard].1.databases[database].as_mut();
+            let keyspace = self.shards.at_mut(found.shard).databases[database].as_mut();
             keyspace.expect("a key was found in it").touch(found.handle, touch);
         }
     }
@@ -509,18 +515,19 @@ impl<'a> Keys<'a> {
 
     #[inline]
     fn keyspace(&self, shard: usize) -> Option<&Keyspace> {
-        self.shards[shard].1.databases[self.database].as_deref()
+        self.shards.at(shard).databases[self.database].as_deref()
     }
 
     #[inline]
     fn keyspace_mut(&mut self, shard: usize) -> Option<&mut Keyspace> {
-        self.shards[shard].1.databases[self.database].as_deref_mut()
+        let database = self.database;
+        self.shards.at_mut(shard).databases[database].as_deref_mut()
     }
 
     #[inline]
     fn report_growth(&mut self, at: usize) {
         let database = self.database;
-        let shard = &mut *self.shards[at].1;
+        let shard = self.shards.at_mut(at);
         if let Some(keyspace) = &mut shard.databases[database] {
             shard.unreported_bytes += keyspace.take_growth_bytes();
         }
@@ -528,21 +535,11 @@ impl<'a> Keys<'a> {
     }
 }
 
-impl HeldShards for Keys<'_> {
-    fn shard(&mut self, number: usize) -> &mut Shard {
-        let (found, shard) = &mut self.shards[number];
-        assert_eq!(*found, number, "all shards are held");
-        shard
-    }
-}
-
 impl Drop for Keys<'_> {
     fn drop(&mut self) {
         // A command that runs again is counted when it does.
-        if !self.is_cold
-            && let Some((_, shard)) = self.shards.first_mut()
-        {
-            shard.counters.add(&self.counters);
+        if !self.is_cold && !self.shards.is_empty() {
+            self.shards.at_mut(0).counters.add(&self.counters);
         }
     }
 }

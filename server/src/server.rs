@@ -5,16 +5,22 @@
 //! - [`command_rate`]: how fast commands are being run.
 //! - [`events`]: key space notifications.
 //! - [`metrics`]: what was done, counted per thread without a shared write.
+//! - [`observers`]: who hears of changes to keys.
 //! - [`outbox`]: messages to a client that are no replies.
 //! - [`pause`]: `CLIENT PAUSE`.
+//! - [`waiting`]: what the clients that wait wait for.
+//! - [`watches`]: keys that transactions watch.
 
 pub mod blocking;
 pub mod clients;
 pub mod command_rate;
 pub mod events;
 pub mod metrics;
+pub mod observers;
 pub mod outbox;
 pub mod pause;
+pub mod waiting;
+pub mod watches;
 
 use std::cell::RefCell;
 use std::io;
@@ -33,6 +39,7 @@ use clients::Clients;
 use command_rate::CommandRate;
 use events::Events;
 use metrics::{Metrics, ThreadMetrics};
+use observers::Observers;
 use pause::Pause;
 
 /// Shared by all server threads.
@@ -49,6 +56,8 @@ pub struct Server {
     pub metrics: Metrics,
     /// How fast commands are being run.
     pub command_rate: CommandRate,
+    /// Who watches keys or waits for them.
+    pub observers: Arc<Observers>,
     /// Who hears of changes to keys.
     pub events: Events,
     /// Whether commands are held back.
@@ -73,6 +82,8 @@ impl Server {
     /// A server with these parts, which listens nowhere yet.
     pub fn new(engine: Arc<Engine>, config: Config, clock: Arc<dyn Clock>) -> Self {
         let commands = table();
+        let observers = Arc::new(Observers::default());
+        engine.set_observer(Arc::clone(&observers) as _);
         Self {
             engine,
             config,
@@ -80,6 +91,7 @@ impl Server {
             clients: Clients::default(),
             metrics: Metrics::new(commands.len()),
             command_rate: CommandRate::default(),
+            observers,
             events: Events::default(),
             pause: Pause::default(),
             slowlog: SlowLog::default(),

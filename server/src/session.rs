@@ -4,7 +4,12 @@ use std::sync::Arc;
 
 use thermocline_protocol::Protocol;
 
+use crate::command::transaction::Transaction;
+use crate::server::Server;
+use crate::server::blocking::Blocked;
 use crate::server::clients::{ClientFlags, ClientShared};
+use crate::server::waiting::Waiter;
+use crate::server::watches::Watch;
 
 /// One client's state. Ten thousand idle connections hold ten thousand of these: what few clients need goes into
 /// a box of its own.
@@ -28,6 +33,12 @@ pub struct Session {
     pub no_evict: bool,
     /// Which replies are sent: `CLIENT REPLY`.
     pub reply_mode: ReplyMode,
+    /// The transaction that is being written down, after MULTI.
+    pub(crate) transaction: Option<Box<Transaction>>,
+    /// What WATCH watches.
+    pub(crate) watch: Option<Box<Watch>>,
+    /// The wait that a blocking command has just begun; the dispatcher takes it at once.
+    pub(crate) waiting: Option<Box<(Arc<Waiter>, Blocked)>>,
 }
 
 /// Which replies a client wants.
@@ -57,6 +68,22 @@ impl Session {
             no_touch: false,
             no_evict: false,
             reply_mode: ReplyMode::On,
+            transaction: None,
+            watch: None,
+            waiting: None,
+        }
+    }
+
+    /// Forgets the transaction that is being written down, and what is watched.
+    pub(crate) fn discard_transaction(&mut self, server: &Server) {
+        self.transaction = None;
+        self.unwatch(server);
+    }
+
+    /// Watches nothing any more. Locks shards.
+    pub(crate) fn unwatch(&mut self, server: &Server) {
+        if let Some(watch) = self.watch.take() {
+            watch.end(&server.observers.watches, &server.engine);
         }
     }
 

@@ -1,10 +1,12 @@
 //! A shard: the keys that one lock guards, of all databases.
 //!
+//! - [`held`]: locked shards.
 //! - [`keyspace`]: one database's part of a shard.
 //!
 //! Any thread may lock any shard; no lock is held across I/O or an `.await`. Who needs several shards locks
 //! them in ascending order.
 
+pub(crate) mod held;
 pub(crate) mod keyspace;
 
 use keyspace::{Keyspace, KeyspaceId};

@@ -105,6 +105,24 @@ impl<'a> Element<'a> {
         self == Self::Bytes(b"")
     }
 
+    /// Appends the element as Redis' listpacks have it: as an integer where it spells one, and with its length behind it.
+    pub fn write_to_listpack(self, out: &mut Vec<u8>) {
+        let encoded = match self {
+            Self::Bytes(bytes) => Encoded::new(bytes),
+            Self::Integer(integer) => Encoded::integer(integer),
+        };
+        encoded.append::<true>(out);
+    }
+
+    /// The element that begins a run of bytes from a listpack, and how many bytes it takes there; `None` where there is
+    /// none. It may be longer than need be, as a string that spells an integer.
+    pub fn read_from_listpack(bytes: &'a [u8]) -> Option<(Self, usize)> {
+        let (element, length) = decode(bytes)?;
+        let end = length + back_length_bytes(length);
+        let back = bytes.get(length..end)?;
+        (read_back_length(back)? == (length, back.len())).then_some((element, end))
+    }
+
     /// The integer that the byte string spells.
     pub fn as_integer(self) -> Option<i64> {
         match self {
@@ -222,6 +240,13 @@ impl<'a> Encoded<'a> {
     #[inline]
     pub(super) fn begins(&self, bytes: &[u8]) -> bool {
         bytes.strip_prefix(self.head()).is_some_and(|rest| rest.starts_with(self.body))
+    }
+
+    /// Appends the element as it is in a pack of this kind, to a vector that grows as vectors do.
+    pub(super) fn append<const TWO_WAY: bool>(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.resize(start + self.len_in::<TWO_WAY>(), 0);
+        self.write::<TWO_WAY>(&mut out[start..]);
     }
 
     /// Writes the element as it is in a pack of this kind.

@@ -132,7 +132,7 @@ impl<T> MemberTable<T> {
     /// Visits at least `count` items, if there are as many, from a cursor on, and returns the cursor behind them: 0 at the end,
     /// as at the start. What is in the table from start to end of an iteration is visited, and more than once only if
     /// the table shrank meanwhile.
-    pub(crate) fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(&T)) -> u64 {
+    pub(crate) fn scan<'a>(&'a self, cursor: u64, count: usize, mut visit: impl FnMut(&'a T)) -> u64 {
         let mut position = cursor << (u64::BITS - CURSOR_BITS);
         let mut visited = 0;
         loop {

@@ -1,12 +1,13 @@
 //! Values in DRAM: one file per type, and the codec that turns any of them into a record's payload.
 
 mod codec;
+mod counted_pack;
 // The users of elements and packs, the collections, come one by one.
 #[allow(dead_code)]
 mod element;
 mod hash;
 mod list;
-#[allow(dead_code)]
+mod member;
 mod member_hash;
 #[allow(dead_code)]
 mod member_table;
@@ -19,12 +20,11 @@ mod string;
 
 pub use codec::{CodecError, decode, encode};
 pub use element::Element;
-pub use hash::HashValue;
+pub use hash::{HashValue, PackLimits};
 pub use list::ListValue;
-#[allow(unused_imports)]
 pub(crate) use member_hash::{member_hash, seed_member_hash};
-pub use set::SetValue;
-pub use sorted_set::{LexBound, LexRange, Members, ScoreRange, SortedSetLimits, SortedSetValue};
+pub use set::{SetLimits, SetValue};
+pub use sorted_set::{LexBound, LexRange, Members, ScoreRange, SortedSetValue};
 pub use stream::StreamValue;
 pub use string::{IntegerDigits, StringValue};
 
@@ -100,6 +100,8 @@ pub enum Encoding {
     HashTable,
     /// A small hash, some of whose fields expire.
     ListPackEx,
+    /// A hash that is looked up by hashes, some of whose fields expire.
+    HashTableEx,
     /// A sorted set that is a tree.
     SkipList,
     /// A stream.
@@ -116,7 +118,8 @@ impl Encoding {
             Self::ListPack => "listpack",
             Self::QuickList => "quicklist",
             Self::IntSet => "intset",
-            Self::HashTable => "hashtable",
+            // Redis has one name for both.
+            Self::HashTable | Self::HashTableEx => "hashtable",
             Self::ListPackEx => "listpackex",
             Self::SkipList => "skiplist",
             Self::Stream => "stream",
@@ -129,6 +132,7 @@ impl Encoding {
             Self::Int | Self::ListPack | Self::Stream => 0,
             Self::EmbStr | Self::QuickList | Self::SkipList | Self::HashTable => 1,
             Self::Raw | Self::IntSet | Self::ListPackEx => 2,
+            Self::HashTableEx => 3,
         }
     }
 
@@ -144,6 +148,7 @@ impl Encoding {
             (ValueType::SortedSet, 1) => Self::SkipList,
             (ValueType::Set, 2) => Self::IntSet,
             (ValueType::Hash, 2) => Self::ListPackEx,
+            (ValueType::Hash, 3) => Self::HashTableEx,
             (ValueType::Stream, 0) => Self::Stream,
             _ => return None,
         })

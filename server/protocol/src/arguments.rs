@@ -106,6 +106,53 @@ impl ArgumentRanges {
     }
 }
 
+/// Arguments with memory of their own: a request that is to be run later, or by somebody else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnedArguments {
+    bytes: Vec<u8>,
+    ranges: Vec<ArgumentRange>,
+}
+
+impl OwnedArguments {
+    /// These words, copied.
+    ///
+    /// # Panics
+    ///
+    /// If they are longer than a request may be, together.
+    pub fn new<'w>(words: impl IntoIterator<Item = &'w [u8]>) -> Self {
+        let mut arguments = Self::default();
+        arguments.replace(words);
+        arguments
+    }
+
+    /// These words instead, in the same memory.
+    ///
+    /// # Panics
+    ///
+    /// If they are longer than a request may be, together.
+    pub fn replace<'w>(&mut self, words: impl IntoIterator<Item = &'w [u8]>) {
+        self.bytes.clear();
+        self.ranges.clear();
+        for word in words {
+            let start = self.bytes.len();
+            assert!(start + word.len() <= crate::request::MAX_REQUEST_BYTES, "no request is as long");
+            self.bytes.extend_from_slice(word);
+            self.ranges.push(ArgumentRange { start: start as u32, length_bytes: word.len() as u32 });
+        }
+    }
+
+    /// The arguments.
+    #[inline]
+    pub fn as_arguments(&self) -> Arguments<'_> {
+        Arguments { bytes: &self.bytes, ranges: &self.ranges }
+    }
+
+    /// Memory behind them, in bytes.
+    pub fn heap_bytes(&self) -> usize {
+        self.bytes.capacity() + self.ranges.capacity() * size_of::<ArgumentRange>()
+    }
+}
+
 /// The arguments of one complete request, the command's name first. Cheap to copy.
 #[derive(Clone, Copy)]
 pub struct Arguments<'a> {
@@ -202,5 +249,13 @@ mod tests {
         ranges.clear();
         assert!(ranges.is_empty());
         assert!(ranges.ranges.capacity() <= 2 * KEPT_RANGES);
+    }
+
+    #[test]
+    fn owned_arguments_are_the_words_they_were_made_of() {
+        let mut owned = OwnedArguments::new([&b"SET"[..], b"", b"value"]);
+        assert_eq!(owned.as_arguments().iter().collect::<Vec<_>>(), [&b"SET"[..], b"", b"value"]);
+        owned.replace([&b"GET"[..]]);
+        assert_eq!(owned.as_arguments().iter().collect::<Vec<_>>(), [&b"GET"[..]]);
     }
 }

@@ -24,7 +24,7 @@ pub mod integer;
 pub mod reply;
 pub mod request;
 
-pub use arguments::{ArgumentRanges, Arguments};
+pub use arguments::{ArgumentRanges, Arguments, OwnedArguments};
 pub use client::{DecodeError, Frame, FrameKind, Reply, ReplyDecoder, encode_request, skip_reply};
 pub use integer::parse_integer;
 pub use reply::{LengthMark, Protocol, ReplyEncoder};

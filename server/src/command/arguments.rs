@@ -7,6 +7,7 @@ use thermocline_engine::UnixMillis;
 use thermocline_protocol::parse_integer;
 
 use super::Failure;
+use super::strtod::whole_number;
 
 /// Whether an argument is this word, in any case.
 #[inline]
@@ -23,19 +24,12 @@ pub fn integer(argument: &[u8]) -> Result<i64, Failure> {
     parse_integer(argument).ok_or(Failure::NOT_AN_INTEGER)
 }
 
-/// The number that an argument spells in decimal, as C's `strtod` reads it, infinities included.
+/// The number that an argument spells, as C's `strtod` reads it, infinities included.
 ///
 /// # Errors
 /// [`Failure::NOT_A_FLOAT`] for anything else, for NaN, and for numbers too large or too small for a double.
 pub fn float(argument: &[u8]) -> Result<f64, Failure> {
-    let text = std::str::from_utf8(argument).map_err(|_| Failure::NOT_A_FLOAT)?;
-    let value: f64 = text.parse().map_err(|_| Failure::NOT_A_FLOAT)?;
-    // `parse` rounds what is out of range to infinity or to zero, where `strtod` reports it.
-    let spells_infinity = text.contains(['i', 'I']);
-    let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
-    let spells_zero = !mantissa.contains(|digit| matches!(digit, '1'..='9'));
-    let is_out_of_range = value.is_infinite() && !spells_infinity || value == 0.0 && !spells_zero;
-    if value.is_nan() || is_out_of_range { Err(Failure::NOT_A_FLOAT) } else { Ok(value) }
+    whole_number(argument).ok_or(Failure::NOT_A_FLOAT)
 }
 
 /// How an argument counts time.

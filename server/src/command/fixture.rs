@@ -82,6 +82,7 @@ impl Fixture {
                 Failure::Blocked(block) if block.on_timeout == TimeoutReply::Null => reply.null(),
                 Failure::Blocked(_) => reply.null_array(),
                 Failure::Cold => panic!("nothing is cold without a device"),
+                Failure::NeedsKeys(_) => panic!("the fixture locks the keys that the arguments name"),
             }
         }
         out
@@ -142,6 +143,7 @@ impl Fixture {
                 handler(&mut context, arguments)
             }
             Handler::Waiting(_) => panic!("{name} needs a runtime"),
+            Handler::Exec => panic!("{name} needs a dispatcher"),
             Handler::Container => Err(Failure::error(format!("ERR unknown subcommand of '{name}'"))),
         }
     }

@@ -29,6 +29,8 @@ impl KeyUse {
     pub const DELETE: Self = Self::new(&["RM", "delete"]);
     /// Replies with what the value holds, and deletes the key.
     pub const TAKE: Self = Self::new(&["RW", "access", "delete"]);
+    /// Takes something out of what there is.
+    pub const REMOVE: Self = Self::new(&["RW", "delete"]);
     /// Adds to what there is.
     pub const EXTEND: Self = Self::new(&["RW", "insert"]);
     /// Changes what there is.

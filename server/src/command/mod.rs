@@ -28,6 +28,7 @@ pub mod set;
 pub mod sorted_set;
 pub mod stream;
 pub mod string;
+pub mod strtod;
 pub mod syntax;
 pub mod table;
 pub mod tier;
@@ -98,7 +99,7 @@ impl Command {
 }
 
 /// Bits that COMMAND INFO shows as flags.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Flags(pub u32);
 
 impl Flags {
@@ -138,6 +139,11 @@ impl Flags {
     pub const ALLOW_BUSY: Self = Self(1 << 15);
     /// Not allowed while the data set is loading in the background.
     pub const NO_ASYNC_LOADING: Self = Self(1 << 16);
+
+    /// Is run, not written down, after MULTI. Not shown.
+    pub const RUNS_IN_MULTI: Self = Self(1 << 24);
+    /// May turn out to need keys that its arguments do not name. Not shown.
+    pub const MORE_KEYS: Self = Self(1 << 25);
 
     /// All flags of both.
     pub const fn with(self, other: Self) -> Self {
@@ -207,14 +213,19 @@ pub enum Reads {
 #[derive(Clone, Copy)]
 pub enum Handler {
     /// Runs on its keys, whose shards are locked. May run again if a value was cold.
-    Keys(fn(&mut KeyContext<'_>, Arguments<'_>) -> Result<(), Failure>),
+    Keys(KeyHandler),
     /// Names no keys: works on the session, the server, or whole databases.
     Server(fn(&mut Context<'_>, Arguments<'_>) -> Result<(), Failure>),
     /// The same, and may wait.
     Waiting(for<'a> fn(&'a mut Context<'_>, Arguments<'a>) -> Waiting<'a>),
+    /// EXEC: the dispatcher runs the transaction.
+    Exec,
     /// Has subcommands only.
     Container,
 }
+
+/// Runs on keys.
+pub type KeyHandler = fn(&mut KeyContext<'_>, Arguments<'_>) -> Result<(), Failure>;
 
 /// A handler's future.
 pub type Waiting<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + 'a>>;
@@ -263,6 +274,10 @@ pub enum Failure {
     Cold,
     /// The error reply, with its code: `ERR syntax error`.
     Error(Cow<'static, str>),
+    /// It needs these keys, too, which its arguments do not name: lock them as well, and run it again. Its row has
+    /// [`Flags::MORE_KEYS`]. Ask [`Keys::covers`] which are locked, and note which values are missing with
+    /// [`Keys::is_readable`] before returning [`Failure::Cold`], so that all are read at once.
+    NeedsKeys(Vec<Vec<u8>>),
     /// There is nothing for it yet: the client waits until another one changes that. Inside a transaction or script
     /// it does not wait, but gets the reply of a wait whose time is over.
     Blocked(Box<Block>),

@@ -61,6 +61,12 @@ pub struct CommandEntry {
     pub single_key: Option<usize>,
 }
 
+impl std::fmt::Debug for CommandEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.full_name)
+    }
+}
+
 impl CommandEntry {
     /// Whether so many arguments, the name included, are as many as it takes.
     #[inline]

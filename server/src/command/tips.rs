@@ -18,7 +18,9 @@ const SPECIAL_RESPONSE: &str = "response_policy:special";
 pub fn tips(full_name: &str) -> &'static [&'static str] {
     match full_name {
         "client|info" | "client|list" | "dump" | "lastsave" | "object|encoding" | "object|freq"
-        | "object|idletime" | "object|refcount" | "pttl" | "time" | "ttl" => &[RANDOM],
+        | "object|idletime" | "object|refcount" | "pttl" | "time" | "ttl" | "zrandmember" | "zscan" => {
+            &[RANDOM]
+        }
         "command" | "command|docs" | "command|info" | "command|list" | "module|list" => &[RANDOM_ORDER],
         "config|set" | "latency|reset" | "slowlog|reset" => &[ALL_NODES, ALL_SUCCEEDED],
         "dbsize" => &[ALL_SHARDS, SUM],

@@ -5,6 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use thermocline_engine::value::{PackLimits, SetLimits};
+use thermocline_engine::value::stream::NodeLimits;
 use thermocline_engine::{EvictionPolicy, Settings};
 
 use super::table::position_of;
@@ -219,6 +221,44 @@ impl Config {
     pub fn eviction_policy(&self) -> EvictionPolicy {
         let name = self.show(const { position_of("maxmemory-policy") });
         EvictionPolicy::from_name(&name).expect("every choice is a policy")
+    }
+
+    /// `hash-max-listpack-entries` and `hash-max-listpack-value`.
+    #[inline]
+    pub fn hash_limits(&self) -> PackLimits {
+        PackLimits {
+            entries: number!(self, "hash-max-listpack-entries") as usize,
+            element_bytes: number!(self, "hash-max-listpack-value") as usize,
+        }
+    }
+
+    /// `set-max-intset-entries`, `set-max-listpack-entries` and `set-max-listpack-value`.
+    #[inline]
+    pub fn set_limits(&self) -> SetLimits {
+        SetLimits {
+            intset_entries: number!(self, "set-max-intset-entries") as usize,
+            pack: PackLimits {
+                entries: number!(self, "set-max-listpack-entries") as usize,
+                element_bytes: number!(self, "set-max-listpack-value") as usize,
+            },
+        }
+    }
+
+    /// `zset-max-listpack-entries` and `zset-max-listpack-value`.
+    #[inline]
+    pub fn sorted_set_limits(&self) -> PackLimits {
+        PackLimits {
+            entries: number!(self, "zset-max-listpack-entries") as usize,
+            element_bytes: number!(self, "zset-max-listpack-value") as usize,
+        }
+    }
+
+    /// `stream-node-max-bytes` and `stream-node-max-entries`.
+    pub fn stream_node_limits(&self) -> NodeLimits {
+        NodeLimits {
+            bytes: number!(self, "stream-node-max-bytes") as u64,
+            entries: number!(self, "stream-node-max-entries") as u64,
+        }
     }
 
     /// `hll-sparse-max-bytes`.

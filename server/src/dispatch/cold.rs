@@ -122,7 +122,8 @@ pub(super) fn want_keys(
     }
 }
 
-fn reads_values(entry: &CommandEntry, arguments: Arguments<'_>) -> bool {
+/// Whether a request reads its keys' values.
+pub(super) fn reads_values(entry: &CommandEntry, arguments: Arguments<'_>) -> bool {
     match entry.command.reads {
         Reads::Nothing => false,
         Reads::Values => true,

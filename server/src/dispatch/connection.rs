@@ -157,6 +157,7 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
+        self.session.discard_transaction(&self.thread.server);
         self.thread.server.clients.remove(self.session.id);
     }
 }

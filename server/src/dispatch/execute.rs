@@ -9,9 +9,9 @@ use thermocline_protocol::{Arguments, ReplyEncoder};
 use super::batch::Batch;
 use super::cold;
 use super::key_positions::keys;
-use super::refusal;
+use super::{refusal, serving};
 use crate::command::table::CommandEntry;
-use crate::command::{Context, Failure, Flags, Handler, KeyContext};
+use crate::command::{Context, Failure, Flags, Handler, KeyContext, KeyHandler};
 use crate::session::ReplyMode;
 
 /// One in 256 reads of values in DRAM is noted in the histogram that TIER LATENCY shows.
@@ -19,6 +19,9 @@ const DRAM_SAMPLE_MASK: u64 = 0xff;
 
 /// A command with this many keys asks for all their memory at once before it runs.
 const WARM_FROM_KEYS: usize = 4;
+
+/// How often a command may find out that it needs yet other keys before it gets all.
+const MORE_KEYS_ATTEMPTS_MAX: u32 = 4;
 
 /// What became of a request.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,6 +36,8 @@ pub(super) enum Outcome {
     Paused(UnixMillis),
     /// Its handler may wait, so it cannot run here.
     Waits,
+    /// There is nothing for it yet: the session knows what it waits for.
+    Blocked,
 }
 
 impl<'a> Batch<'a> {
@@ -51,12 +56,18 @@ impl<'a> Batch<'a> {
         if !self.session.is_authenticated && !entry.has(Flags::NO_AUTH) && self.server.config.has_password() {
             return self.refuse(Some(entry), refusal::NO_AUTH.as_bytes());
         }
-        // Commands that are not allowed, inside MULTI or by ACL, are refused here; inside MULTI the others are
-        // queued below, instead of being run.
-        if let Some(until) = self.server.pause.holds_back(entry.command.flags, self.now) {
+        // Commands that are not allowed by ACL are refused here.
+        let flags = match (entry.command.handler, &self.session.transaction) {
+            (Handler::Exec, Some(transaction)) => transaction.flags,
+            _ => entry.command.flags,
+        };
+        if let Some(until) = self.server.pause.holds_back(flags, self.now) {
             return Outcome::Paused(until);
         }
-        if entry.has(Flags::DENYOOM) {
+        if self.session.transaction.is_some() && !entry.has(Flags::RUNS_IN_MULTI) {
+            return self.queue(entry, arguments);
+        }
+        if flags.has(Flags::DENYOOM) {
             match self.server.engine.admit_write() {
                 Admission::Go => self.waited_for_room = false,
                 Admission::Wait if !self.waited_for_room => return Outcome::NoRoom,
@@ -73,41 +84,62 @@ impl<'a> Batch<'a> {
         let start = self.output.len();
         let replies = self.session.reply_mode;
         let result = self.call(entry, arguments);
-        self.finish(entry, arguments, start, replies, result)
+        let outcome = self.finish(entry, arguments, start, replies, result);
+        if !self.server.observers.waiting.is_empty() {
+            serving::serve_ready(self.server);
+        }
+        outcome
     }
 
     /// Runs a command's handler on its keys. Nothing is checked but what the handler checks.
     #[inline]
-    pub(super) fn call(&mut self, entry: &CommandEntry, arguments: Arguments<'_>) -> Result<(), Failure> {
-        let protocol = self.session.protocol;
+    pub(super) fn call(
+        &mut self,
+        entry: &'static CommandEntry,
+        arguments: Arguments<'_>,
+    ) -> Result<(), Failure> {
         match entry.command.handler {
             Handler::Keys(handler) => {
                 let (engine, database, now) = (&self.server.engine, self.session.database, self.now);
-                let mut keys = match entry.single_key {
-                    Some(position) => engine.lock_key(database, arguments.get(position), now, self.fetched),
+                let keys = match entry.single_key {
+                    Some(position) => {
+                        engine.try_lock_key(database, arguments.get(position), now, self.fetched)
+                    }
                     None => {
                         let keys = keys(entry.command, arguments);
                         if keys.len() >= WARM_FROM_KEYS && engine.is_worth_warming() {
                             warm_up(engine, database, keys.clone());
                         }
-                        engine.lock_keys(database, keys, now, self.fetched)
+                        engine.try_lock_keys(database, keys, now, self.fetched)
                     }
                 };
+                let mut keys = keys.map_err(|_| refusal::busy())?;
                 if self.session.no_touch {
                     keys.stop_touching();
                 }
                 let mut context = KeyContext {
                     keys,
-                    reply: ReplyEncoder::new(self.output, protocol),
+                    reply: ReplyEncoder::new(self.output, self.session.protocol),
                     session: self.session,
                     server: self.server,
                 };
-                // What the command changed is reported from here, once something consumes it.
-                handler(&mut context, arguments)
+                let result = handler(&mut context, arguments);
+                match result {
+                    Err(Failure::Blocked(block)) => {
+                        let KeyContext { mut keys, session, server, .. } = context;
+                        serving::begin_wait(server, session, (entry, arguments), &block, &mut keys);
+                        Err(Failure::Blocked(block))
+                    }
+                    Err(Failure::NeedsKeys(more)) => {
+                        drop(context);
+                        self.call_with_more_keys(handler, entry, arguments, more)
+                    }
+                    result => result,
+                }
             }
             Handler::Server(handler) => {
                 let mut context = Context {
-                    reply: ReplyEncoder::new(self.output, protocol),
+                    reply: ReplyEncoder::new(self.output, self.session.protocol),
                     session: self.session,
                     server: self.server,
                     thread: self.thread,
@@ -117,9 +149,43 @@ impl<'a> Batch<'a> {
                 self.session.publish();
                 result
             }
+            Handler::Exec => self.exec(),
             Handler::Waiting(_) => panic!("{} was to run in a task that may wait", entry.full_name),
             Handler::Container => panic!("{} alone has too few arguments", entry.full_name),
         }
+    }
+
+    /// Runs a handler that has found out that it needs further keys, until it needs no more.
+    #[cold]
+    fn call_with_more_keys(
+        &mut self,
+        handler: KeyHandler,
+        entry: &'static CommandEntry,
+        arguments: Arguments<'_>,
+        mut more: Vec<Vec<u8>>,
+    ) -> Result<(), Failure> {
+        let start = self.output.len();
+        for attempt in 0.. {
+            self.output.truncate(start);
+            let (engine, database) = (&self.server.engine, self.session.database);
+            let keys = if attempt < MORE_KEYS_ATTEMPTS_MAX {
+                let all = keys(entry.command, arguments).chain(more.iter().map(Vec::as_slice));
+                engine.try_lock_keys(database, all, self.now, self.fetched)
+            } else {
+                engine.lock_all(database, self.now, self.fetched)
+            };
+            let mut context = KeyContext {
+                keys: keys.map_err(|_| refusal::busy())?,
+                reply: ReplyEncoder::new(self.output, self.session.protocol),
+                session: self.session,
+                server: self.server,
+            };
+            match handler(&mut context, arguments) {
+                Err(Failure::NeedsKeys(keys)) => more = keys,
+                result => return result,
+            }
+        }
+        unreachable!("whoever has all keys needs no more")
     }
 
     /// Turns what a handler returned into the end of its reply, and counts it. `start` is where its reply begins,
@@ -127,7 +193,7 @@ impl<'a> Batch<'a> {
     #[inline]
     pub(super) fn finish(
         &mut self,
-        entry: &CommandEntry,
+        entry: &'static CommandEntry,
         arguments: Arguments<'_>,
         start: usize,
         replies: ReplyMode,
@@ -145,11 +211,15 @@ impl<'a> Batch<'a> {
                 }
                 return Outcome::Cold;
             }
+            Err(Failure::Blocked(_)) => {
+                self.output.truncate(start);
+                return Outcome::Blocked;
+            }
             Err(failure) => {
                 let text = match failure {
                     Failure::Error(text) => text,
                     Failure::Cold => self.fetch_failure.take().expect("it is there"),
-                    Failure::Blocked(_) => "ERR blocking commands are not built yet".into(),
+                    Failure::NeedsKeys(_) | Failure::Blocked(_) => unreachable!("they are no replies"),
                 };
                 metrics.failed.add(1);
                 self.write_error(start, text.as_bytes());
@@ -169,16 +239,24 @@ impl<'a> Batch<'a> {
         if duration_ns >= self.slow_ns {
             self.note_slow(entry, arguments, duration_ns);
         }
-        if replies != ReplyMode::On || self.session.reply_mode != ReplyMode::On {
-            self.drop_reply(start, replies);
-        }
+        self.drop_unwanted_reply(start, replies);
         Outcome::Answered
+    }
+
+    #[inline]
+    pub(super) fn drop_unwanted_reply(&mut self, start: usize, before: ReplyMode) {
+        if before != ReplyMode::On || self.session.reply_mode != ReplyMode::On {
+            self.drop_reply(start, before);
+        }
     }
 
     #[cold]
     #[inline(never)]
-    fn refuse(&mut self, entry: Option<&CommandEntry>, text: &[u8]) -> Outcome {
+    pub(super) fn refuse(&mut self, entry: Option<&CommandEntry>, text: &[u8]) -> Outcome {
         let start = self.output.len();
+        if let Some(transaction) = &mut self.session.transaction {
+            transaction.is_broken = true;
+        }
         if let Some(entry) = entry {
             self.thread.metrics.command(entry.id).rejected.add(1);
         }

@@ -8,6 +8,9 @@
 //!     one request  execute       look-up, checks, locks, handler, counters
 //!       refusals   refusal       what clients are told instead
 //!       keys       key_positions where a command's keys are
+//!     many at once transaction   MULTI and EXEC
+//!       each       held          one command on shards that are locked already
+//!     who waited   serving       clients in blocking commands, served by those who change their keys
 //!   what waits     waits         cold values, slow readers, full memory, handlers that wait
 //!     how long     output_limit  for slow readers, as client-output-buffer-limit says
 //!     cold values  cold          look ahead, fetch all at once
@@ -29,11 +32,14 @@ mod batch;
 mod cold;
 mod connection;
 mod execute;
+mod held;
 mod input;
 pub mod key_positions;
 mod output_limit;
 mod preview;
 mod refusal;
+mod serving;
+mod transaction;
 mod waits;
 
 pub(crate) use batch::Scratch;

@@ -2,6 +2,7 @@
 
 use thermocline_protocol::Arguments;
 
+use crate::command::Failure;
 use crate::command::table::{CommandEntry, CommandTable, Unknown};
 
 /// The most bytes of a client's words that an error text repeats.
@@ -23,6 +24,15 @@ pub(super) const PROTECTED_MODE: &[u8] = b"-DENIED Redis is running in protected
     do one of the above things in order for the server to start accepting connections from the outside.\r\n";
 pub(super) const RESTLESS: &str =
     "ERR the value changed too often while it was read from the SSD tier, try again";
+
+/// The error while a script takes longer than it should.
+pub(super) const BUSY: &str =
+    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.";
+
+#[cold]
+pub(super) fn busy() -> Failure {
+    Failure::error(BUSY)
+}
 
 /// The error for a request that names no command.
 pub(super) fn unknown(table: &CommandTable, unknown: Unknown, arguments: Arguments<'_>) -> Vec<u8> {

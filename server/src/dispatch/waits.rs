@@ -18,11 +18,14 @@ use super::connection::Client;
 use super::execute::Outcome;
 use super::input::Next;
 use super::output_limit::OutputWatch;
+use super::serving::{self, Serving};
 use super::{cold, refusal};
-use crate::command::{Context, Handler};
+use crate::command::blocking::TimeoutReply;
+use crate::command::{Context, Failure, Handler};
 use crate::net::Connection;
-use crate::server::Thread;
-use crate::server::blocking::Unblock;
+use crate::server::blocking::{Blocked, Unblock};
+use crate::server::waiting::Waiter;
+use crate::server::{Server, Thread};
 
 /// How often a client that is held back by CLIENT PAUSE looks whether it still is.
 const PAUSE_LOOK: Duration = Duration::from_millis(20);
@@ -68,6 +71,11 @@ pub(super) async fn run_to_end(
                 let waited = wait_for_pause(connection, thread, until).await;
                 client.session.client.note_blocked(false);
                 waited?;
+            }
+            Stop::Waits(Outcome::Blocked) => {
+                send(connection, client, output).await?;
+                client.input.detach();
+                wait_for_keys(connection, thread, client, output, &mut fetched, &mut arguments).await?;
             }
             Stop::Waits(Outcome::Waits) => {
                 send(connection, client, output).await?;
@@ -200,6 +208,155 @@ async fn wait_for_pause(connection: &Connection, thread: &Thread, until: UnixMil
     .await
 }
 
+/// What ends a wait for keys, or interrupts it.
+enum WaitEvent {
+    Over(Unblock),
+    /// The client's time is over.
+    Timeout,
+    /// There are messages to send to it.
+    Notice,
+    /// Somebody has found that the command needs values from the SSD.
+    Cold,
+    /// The client is gone.
+    Closed,
+}
+
+/// Waits until the next request, which a blocking command is, was served by somebody else, or its time is over.
+///
+/// # Errors
+/// Nothing can be sent any more.
+async fn wait_for_keys(
+    connection: &Connection,
+    thread: &Thread,
+    client: &mut Client,
+    output: &mut Vec<u8>,
+    fetched: &mut Fetched,
+    arguments: &mut ArgumentRanges,
+) -> io::Result<()> {
+    let server = &*thread.server;
+    let began = thread.stopwatch.raw();
+    let (waiter, mut blocked) = *client.session.waiting.take().expect("the command has begun to wait");
+    let how = loop {
+        match next_event(connection, server, &waiter, &mut blocked).await {
+            WaitEvent::Over(how) => break how,
+            WaitEvent::Timeout | WaitEvent::Closed => {
+                // Where it fails, somebody is serving the client right now.
+                waiter.client.unblock(Unblock::Timeout);
+            }
+            WaitEvent::Notice => {
+                client.session.client.take_messages(output);
+                send(connection, client, output).await?;
+            }
+            WaitEvent::Cold => run_own(thread, &waiter, fetched).await,
+        }
+    };
+    drop(blocked);
+    let (start, replies) = (output.len(), client.session.reply_mode);
+    let result = match how {
+        Unblock::Served => {
+            output.extend_from_slice(&waiter.take_reply());
+            Ok(())
+        }
+        how => {
+            server.observers.waiting.remove(&waiter, &server.engine);
+            let mut reply = ReplyEncoder::new(output, waiter.protocol);
+            match (how, waiter.on_timeout) {
+                (Unblock::Error, _) => Err(Failure::error("UNBLOCKED client unblocked via CLIENT UNBLOCK")),
+                (_, TimeoutReply::Null) => {
+                    reply.null();
+                    Ok(())
+                }
+                (_, TimeoutReply::NullArray) => {
+                    reply.null_array();
+                    Ok(())
+                }
+            }
+        }
+    };
+    let limits = limits(server, &client.session);
+    let Next::Request(arguments) = client.input.next(&limits, arguments) else {
+        panic!("the request that stopped the batch is still there");
+    };
+    let mut batch = Batch::new(thread, &mut client.session, output, fetched);
+    batch.began = began;
+    let outcome = batch.finish(waiter.entry, arguments, start, replies, result);
+    assert_eq!(outcome, Outcome::Answered, "a wait is over once");
+    client.session.client.note_batch(server.clock.now(), Some(waiter.entry.id));
+    client.input.consume();
+    Ok(())
+}
+
+async fn next_event(
+    connection: &Connection,
+    server: &Server,
+    waiter: &Waiter,
+    blocked: &mut Blocked,
+) -> WaitEvent {
+    let rest_ms = waiter.deadline.map(|deadline| deadline.0.saturating_sub(server.clock.now().0));
+    let mut timeout = pin!(async {
+        match rest_ms {
+            Some(rest_ms) => tokio::time::sleep(Duration::from_millis(rest_ms)).await,
+            None => std::future::pending().await,
+        }
+    });
+    let (mut noticed, mut closed) = (pin!(connection.noticed()), pin!(connection.closed()));
+    // What cannot end a wait that is claimed just now is not asked again before that was given up.
+    let (mut is_timed_out, mut is_closed) = (false, false);
+    poll_fn(|task| {
+        if let Poll::Ready(how) = std::pin::Pin::new(&mut *blocked).poll(task) {
+            return Poll::Ready(WaitEvent::Over(how));
+        }
+        if waiter.take_cold() {
+            return Poll::Ready(WaitEvent::Cold);
+        }
+        is_timed_out = is_timed_out || timeout.as_mut().poll(task).is_ready();
+        is_closed = is_closed || closed.as_mut().poll(task).is_ready();
+        if (is_timed_out || is_closed) && waiter.client.is_unclaimed() {
+            return Poll::Ready(if is_closed { WaitEvent::Closed } else { WaitEvent::Timeout });
+        }
+        if noticed.as_mut().poll(task).is_ready() {
+            return Poll::Ready(WaitEvent::Notice);
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// Runs a waiter's command in its own task, which can wait for the SSD.
+async fn run_own(thread: &Thread, waiter: &Waiter, fetched: &mut Fetched) {
+    let server = &*thread.server;
+    for _ in 0..cold::ATTEMPTS_MAX {
+        if !waiter.client.claim() {
+            return;
+        }
+        match serving::run(server, waiter, fetched) {
+            Serving::Served(reply) => {
+                server.observers.waiting.remove(waiter, &server.engine);
+                waiter.fulfil(reply);
+                serving::serve_ready(server);
+                break;
+            }
+            Serving::NotYet => {
+                waiter.client.release();
+                break;
+            }
+            Serving::Cold => {
+                // The claim is kept: nobody else could serve it without the value, and it loses no place.
+                let read = cold::fetch_own(&thread.reader, fetched).await;
+                if let Err(error) = read {
+                    let mut reply = Vec::new();
+                    ReplyEncoder::new(&mut reply, waiter.protocol).error(format!("ERR {error}").as_bytes());
+                    server.observers.waiting.remove(waiter, &server.engine);
+                    waiter.fulfil(reply);
+                    break;
+                }
+                waiter.client.release();
+            }
+        }
+    }
+    fetched.clear_values();
+}
+
 /// Runs the next request, whose handler may wait; for other clients only until its own is gone.
 async fn run_waiting(
     connection: &Connection,
@@ -240,6 +397,9 @@ async fn run_waiting(
     batch.began = began;
     let outcome = batch.finish(entry, arguments, start, replies, result);
     assert_eq!(outcome, Outcome::Answered, "a handler that waits reads cold values itself");
+    if !server.observers.waiting.is_empty() {
+        serving::serve_ready(server);
+    }
     client.session.client.note_batch(server.clock.now(), Some(entry.id));
     client.input.consume();
 }

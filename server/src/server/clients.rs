@@ -164,8 +164,34 @@ impl ClientShared {
     }
 
     /// Its own thread runs a blocking command, which waits until the result is dropped.
-    pub(crate) fn block(&self) -> Blocked<'_> {
+    pub(crate) fn block(self: &Arc<Self>) -> Blocked {
         Blocked::new(self)
+    }
+
+    /// Whether it waits, and nobody keeps others from ending that.
+    pub(crate) fn is_unclaimed(&self) -> bool {
+        self.blocking.is_unclaimed()
+    }
+
+    /// Keeps all others from ending its wait, until [`fulfil`](Self::fulfil) or [`release`](Self::release); false where
+    /// it does not wait, or somebody else did that.
+    pub(crate) fn claim(&self) -> bool {
+        self.blocking.claim()
+    }
+
+    /// Ends a wait that was claimed: its command was run.
+    pub(crate) fn fulfil(&self) {
+        self.blocking.fulfil();
+    }
+
+    /// Gives up a claim: the client waits on.
+    pub(crate) fn release(&self) {
+        self.blocking.release();
+    }
+
+    /// Has its task look at its wait.
+    pub(crate) fn nudge(&self) {
+        self.blocking.nudge();
     }
 
     pub(super) fn block_state(&self) -> &BlockState {

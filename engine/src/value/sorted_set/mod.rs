@@ -5,7 +5,7 @@
 //! * `range`: ranges of scores and of members.
 //!
 //! Members are in order of their scores, and of their bytes where scores are equal. A member's *rank* is its place in that order,
-//! from 0. No score is NaN.
+//! from 0. No score is NaN. As in Redis, large sorted sets tell -0 from 0 when they show it, and small ones do not.
 //!
 //! The payload of a record is what a small sorted set is in DRAM, or for a large one, in order, each score (8 bytes), the
 //! member's length (4 bytes), and the member, all numbers little-endian.
@@ -22,22 +22,13 @@ mod tests;
 use std::iter::Take;
 use std::ops::Range;
 
-use super::{Element, Encoding, IntegerDigits, allocation_bytes};
+use super::{Element, Encoding, IntegerDigits, PackLimits, allocation_bytes};
 use large::{Large, LargeRange};
 pub use range::{LexBound, LexRange, ScoreRange};
 use small::{Small, SmallIter};
 
 /// The most members of the small form, whatever the settings: their number is kept in two bytes.
 const MAX_SMALL_MEMBERS: usize = u16::MAX as usize;
-
-/// Up to where a sorted set stays small.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SortedSetLimits {
-    /// The most members: `zset-max-listpack-entries`.
-    pub members: usize,
-    /// The longest member, in bytes: `zset-max-listpack-value`.
-    pub member_bytes: usize,
-}
 
 /// A sorted set value.
 #[derive(Clone)]
@@ -97,12 +88,12 @@ impl SortedSetValue {
     ///
     /// # Panics
     /// If the score is NaN.
-    pub fn insert(&mut self, member: &[u8], score: f64, limits: &SortedSetLimits) -> Option<f64> {
+    pub fn insert(&mut self, member: &[u8], score: f64, limits: PackLimits) -> Option<f64> {
         assert!(!score.is_nan());
         if let Form::Small(bytes) = &self.0 {
             let small = Small::new(bytes);
-            let is_full = small.len() >= limits.members.min(MAX_SMALL_MEMBERS);
-            if (is_full || member.len() > limits.member_bytes) && small.score(member).is_none() {
+            let is_full = small.len() >= limits.entries.min(MAX_SMALL_MEMBERS);
+            if (is_full || member.len() > limits.element_bytes) && small.score(member).is_none() {
                 self.grow();
             }
         }

@@ -29,8 +29,8 @@ impl PackedScore {
         let mut packed = Self { integer: None, bytes: [0; 9], length: 0 };
         let integer = score as i32;
         let single = score as f32;
-        // Bits are compared because the integer zero has no sign.
-        if f64::from(integer).to_bits() == score.to_bits() {
+        // Zero loses its sign, as in Redis' small sorted sets.
+        if f64::from(integer) == score {
             packed.integer = Some(i64::from(integer));
         } else if f64::from(single) != score || !packed.set(&single.to_le_bytes()) {
             let [a, b, c, d, e, f, g, h] = score.to_le_bytes();
@@ -88,7 +88,7 @@ mod tests {
     fn comes_back(score: f64) -> bool {
         let bytes = packed(score);
         let (element, length) = decode(&bytes).expect("an element");
-        length == bytes.len() && unpack(element).map(f64::to_bits) == Some(score.to_bits())
+        length == bytes.len() && unpack(element) == Some(score)
     }
 
     #[test]
@@ -100,7 +100,7 @@ mod tests {
             (1000.0, 2),
             (1e6, 4),
             (-2147483648.0, 5),
-            (-0.0, 5),
+            (-0.0, 1),
             (1.5, 5),
             (f64::INFINITY, 5),
             (2147483648.0, 5),

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const LIMITS: SortedSetLimits = SortedSetLimits { members: 20, member_bytes: 10 };
+const LIMITS: PackLimits = PackLimits { entries: 20, element_bytes: 10 };
 
 /// The model: scores by member.
 type Model = BTreeMap<Vec<u8>, f64>;
@@ -104,7 +104,7 @@ proptest! {
         for (number, step) in steps.into_iter().enumerate() {
             match step {
                 Step::Insert(member, score) => {
-                    let old = set.insert(&member, score, &LIMITS);
+                    let old = set.insert(&member, score, LIMITS);
                     // An equal score leaves the old one in place, the sign of zero included.
                     let known = model.get(&member).copied();
                     prop_assert_eq!(old, known);
@@ -138,8 +138,8 @@ proptest! {
         let mut set = SortedSetValue::new();
         let mut same_score = SortedSetValue::new();
         for (member, score) in &members {
-            set.insert(member, *score, &LIMITS);
-            same_score.insert(member, 1.0, &LIMITS);
+            set.insert(member, *score, LIMITS);
+            same_score.insert(member, 1.0, LIMITS);
         }
         let range = ScoreRange { min, max, excludes_min, excludes_max };
         let inside = |score: f64| {
@@ -175,18 +175,18 @@ proptest! {
 fn a_sorted_set_grows_beyond_either_limit_and_stays_large() {
     let mut set = SortedSetValue::new();
     for i in 0..20 {
-        set.insert(format!("m{i}").as_bytes(), 1.0, &LIMITS);
+        set.insert(format!("m{i}").as_bytes(), 1.0, LIMITS);
     }
-    set.insert(b"m3", 2.0, &LIMITS);
+    set.insert(b"m3", 2.0, LIMITS);
     assert_eq!(set.encoding(), Encoding::ListPack);
-    set.insert(b"one more", 1.0, &LIMITS);
+    set.insert(b"one more", 1.0, LIMITS);
     assert_eq!(set.encoding(), Encoding::SkipList);
     set.remove_range(1..21);
     assert_eq!((set.len(), set.encoding()), (1, Encoding::SkipList));
     let mut set = SortedSetValue::new();
-    set.insert(b"0123456789", 1.0, &LIMITS);
+    set.insert(b"0123456789", 1.0, LIMITS);
     assert_eq!(set.encoding(), Encoding::ListPack);
-    set.insert(b"0123456789a", 1.0, &LIMITS);
+    set.insert(b"0123456789a", 1.0, LIMITS);
     assert_eq!(set.encoding(), Encoding::SkipList);
 }
 
@@ -194,7 +194,7 @@ fn a_sorted_set_grows_beyond_either_limit_and_stays_large() {
 fn a_member_in_a_small_sorted_set_takes_little_more_than_its_bytes() {
     let mut set = SortedSetValue::new();
     for i in 0..20 {
-        set.insert(format!("member{i:02}").as_bytes(), f64::from(i), &LIMITS);
+        set.insert(format!("member{i:02}").as_bytes(), f64::from(i), LIMITS);
     }
     assert_eq!(set.payload_bytes(), 2 + 20 * (1 + 8 + 1));
 }

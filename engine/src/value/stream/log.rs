@@ -311,8 +311,8 @@ impl Log {
         !self.is_empty() && self.max_deleted_id != StreamId::MIN && id <= self.max_deleted_id
     }
 
-    /// How many entries were added up to this id, where that is known.
-    fn added_up_to(&self, id: StreamId) -> Option<i64> {
+    /// How many entries were added up to this id, where that is known from the entries: what a group has read that is at it.
+    pub fn entries_read_up_to(&self, id: StreamId) -> Option<i64> {
         let added = self.added as i64;
         if self.added == 0 {
             return Some(0);
@@ -338,7 +338,7 @@ impl Log {
             return Some(0);
         }
         let read = entries_read.filter(|_| !self.has_gap_from(last_delivered));
-        let read = read.or_else(|| self.added_up_to(last_delivered))?;
+        let read = read.or_else(|| self.entries_read_up_to(last_delivered))?;
         Some((self.added as i64).wrapping_sub(read))
     }
 
@@ -347,7 +347,7 @@ impl Log {
         match entries_read {
             Some(read) if !self.has_gap_from(id) => Some(read.wrapping_add(1)),
             read if self.added == 0 => read,
-            _ => self.added_up_to(id),
+            _ => self.entries_read_up_to(id),
         }
     }
 

@@ -43,7 +43,7 @@ pub(super) const SELECT: Command = Command {
 pub(super) const QUIT: Command = Command {
     name: "quit",
     arity: -1,
-    flags: ANY_STATE_FAST.with(Flags::NO_AUTH).with(Flags::ALLOW_BUSY),
+    flags: ANY_STATE_FAST.with(Flags::NO_AUTH).with(Flags::ALLOW_BUSY).with(Flags::RUNS_IN_MULTI),
     summary: "Closes the connection.",
     handler: Handler::Server(quit),
     ..CONNECTION
@@ -52,7 +52,7 @@ pub(super) const QUIT: Command = Command {
 pub(super) const RESET: Command = Command {
     name: "reset",
     arity: 1,
-    flags: ANY_STATE_FAST.with(Flags::NO_AUTH).with(Flags::ALLOW_BUSY),
+    flags: ANY_STATE_FAST.with(Flags::NO_AUTH).with(Flags::ALLOW_BUSY).with(Flags::RUNS_IN_MULTI),
     summary: "Resets the connection.",
     since: "6.2.0",
     handler: Handler::Server(reset),
@@ -93,6 +93,7 @@ fn quit(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
 
 fn reset(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
     let session = &mut *context.session;
+    session.discard_transaction(context.server);
     session.protocol = Protocol::Resp2;
     session.database = 0;
     session.is_authenticated = !context.server.config.has_password();

@@ -109,7 +109,7 @@ fn restore(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(),
     if ttl_ms < 0 {
         return Err(Failure::error("ERR Invalid TTL value, must be >= 0"));
     }
-    let value = rdb::restore(arguments.get(3)).map_err(|error| match error {
+    let value = rdb::restore(arguments.get(3), &context.server.config).map_err(|error| match error {
         PayloadError::VersionOrChecksum => Failure::error("ERR DUMP payload version or checksum are wrong"),
         PayloadError::BadFormat => Failure::error("ERR Bad data format"),
     })?;

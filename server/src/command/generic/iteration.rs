@@ -74,15 +74,14 @@ fn keys(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failu
 }
 
 fn scan(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
-    let cursor = parse_cursor(arguments.get(1)).ok_or(Failure::error("ERR invalid cursor"))?;
+    let cursor = cursor(arguments.get(1))?;
     let mut count = DEFAULT_COUNT;
     let mut filter = Filter::default();
     let mut options = arguments.skip(2).iter();
     while let Some(option) = options.next() {
         let argument = options.next().ok_or(Failure::SYNTAX)?;
         if is_word(option, "count") {
-            count =
-                usize::try_from(integer(argument)?).ok().filter(|&count| count > 0).ok_or(Failure::SYNTAX)?;
+            count = scan_count(argument)?;
         } else if is_word(option, "match") {
             filter.pattern = Some(argument).filter(|pattern| !matches_all(pattern));
         } else if is_word(option, "type") {
@@ -135,6 +134,52 @@ impl Filter<'_> {
         self.value_type.is_none_or(|wanted| wanted == Some(value_type))
             && self.pattern.is_none_or(|pattern| matches(pattern, key, Case::Sensitive))
     }
+}
+
+/// What HSCAN, SSCAN and ZSCAN are told behind the cursor.
+pub(crate) struct CollectionScan<'a> {
+    /// How many members to look at, at least.
+    pub(crate) count: usize,
+    pattern: Option<&'a [u8]>,
+}
+
+impl<'a> CollectionScan<'a> {
+    /// Reads the options, which are all of `arguments`.
+    ///
+    /// # Errors
+    /// [`Failure::SYNTAX`] and [`Failure::NOT_AN_INTEGER`].
+    pub(crate) fn parse(arguments: Arguments<'a>) -> Result<Self, Failure> {
+        let mut scan = Self { count: DEFAULT_COUNT, pattern: None };
+        let mut options = arguments.iter();
+        while let Some(option) = options.next() {
+            let argument = options.next().ok_or(Failure::SYNTAX)?;
+            if is_word(option, "count") {
+                scan.count = scan_count(argument)?;
+            } else if is_word(option, "match") {
+                scan.pattern = Some(argument).filter(|pattern| !matches_all(pattern));
+            } else {
+                return Err(Failure::SYNTAX);
+            }
+        }
+        Ok(scan)
+    }
+
+    /// Whether a member is shown.
+    pub(crate) fn admits(&self, member: &[u8]) -> bool {
+        self.pattern.is_none_or(|pattern| matches(pattern, member, Case::Sensitive))
+    }
+}
+
+fn scan_count(argument: &[u8]) -> Result<usize, Failure> {
+    usize::try_from(integer(argument)?).ok().filter(|&count| count > 0).ok_or(Failure::SYNTAX)
+}
+
+/// The cursor that an argument spells.
+///
+/// # Errors
+/// Redis' where it spells none.
+pub(crate) fn cursor(argument: &[u8]) -> Result<u64, Failure> {
+    parse_cursor(argument).ok_or(Failure::error("ERR invalid cursor"))
 }
 
 /// A cursor as C's `strtoul` reads it: with a sign, perhaps, and nothing where there is nothing.

@@ -11,7 +11,7 @@
 mod dump;
 mod expiry;
 pub mod glob;
-mod iteration;
+pub(crate) mod iteration;
 mod keys;
 pub mod lzf;
 mod names;

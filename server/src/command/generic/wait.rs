@@ -38,7 +38,7 @@ fn wait<'a>(context: &'a mut Context<'_>, arguments: Arguments<'a>) -> Waiting<'
     Box::pin(async move {
         let replicas = integer(arguments.get(1))?;
         let timeout = timeout(context, arguments.get(2))?;
-        if replicas > REPLICAS {
+        if replicas > REPLICAS && !context.databases.is_held() {
             block(context, timeout).await?;
         }
         context.reply.integer(REPLICAS);
@@ -63,7 +63,7 @@ fn wait_for_log<'a>(context: &'a mut Context<'_>, arguments: Arguments<'a>) -> W
                 "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.",
             ));
         }
-        if replicas > REPLICAS {
+        if replicas > REPLICAS && !context.databases.is_held() {
             block(context, timeout).await?;
         }
         context.reply.array(2);
@@ -96,7 +96,7 @@ async fn block(context: &Context<'_>, timeout: Option<Duration>) -> Result<(), F
         Some(timeout) => tokio::time::timeout(timeout, blocked).await.unwrap_or(Unblock::Timeout),
     };
     match unblocked {
-        Unblock::Timeout => Ok(()),
+        Unblock::Timeout | Unblock::Served => Ok(()),
         Unblock::Error => Err(Failure::error("UNBLOCKED client unblocked via CLIENT UNBLOCK")),
     }
 }

@@ -58,7 +58,7 @@ fn dbsize(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
 
 fn flushdb(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
     check_flush_mode(arguments)?;
-    context.databases.flush(context.session.database);
+    flush(context, context.session.database);
     context.reply.ok();
     Ok(())
 }
@@ -66,10 +66,16 @@ fn flushdb(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Fa
 fn flushall(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
     check_flush_mode(arguments)?;
     for database in 0..context.server.engine.database_count() {
-        context.databases.flush(database);
+        flush(context, database);
     }
     context.reply.ok();
     Ok(())
+}
+
+fn flush(context: &mut Context<'_>, database: usize) {
+    let now = context.server.clock.now();
+    context.server.observers.flushing(&mut context.databases, database, now);
+    context.databases.flush(database);
 }
 
 /// Keys are gone when the command replies, in either mode; their memory is given back in the background, in both.
@@ -94,7 +100,10 @@ fn swapdb(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Fai
         let database = usize::try_from(number).ok().filter(|database| *database < engine.database_count());
         database.ok_or(Failure::error(NO_SUCH_DATABASE))
     };
-    context.databases.swap(existing(one)?, existing(other)?);
+    let pair = [existing(one)?, existing(other)?];
+    context.databases.swap(pair[0], pair[1]);
+    let now = context.server.clock.now();
+    context.server.observers.swapped(&mut context.databases, pair, now);
     context.reply.ok();
     Ok(())
 }

@@ -4,11 +4,11 @@ use thermocline_engine::value::IntegerDigits;
 use thermocline_engine::value::stream::{Entry, StreamId};
 use thermocline_protocol::ReplyEncoder;
 
-/// The longest id: two numbers of twenty digits, and what is between them.
-const MAX_ID_BYTES: usize = 41;
+/// Ids up to this length, of times until the year 2286 and sequences that are not huge, need no memory of their own.
+const ID_BYTES: usize = 32;
 
 /// The id's text.
-pub(super) fn id_text(id: StreamId) -> smallvec::SmallVec<[u8; MAX_ID_BYTES]> {
+pub(super) fn id_text(id: StreamId) -> smallvec::SmallVec<[u8; ID_BYTES]> {
     let mut text = smallvec::SmallVec::new();
     let mut digits = itoa::Buffer::new();
     text.extend_from_slice(digits.format(id.ms).as_bytes());

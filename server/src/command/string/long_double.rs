@@ -59,6 +59,17 @@ impl LongDouble {
         number.filter(|number| *number != Self::Infinite)
     }
 
+    /// About the same number as a double.
+    pub(crate) fn to_f64(self) -> f64 {
+        match self {
+            Self::Finite { is_negative, mantissa, exponent } => {
+                let magnitude = mantissa as f64 * 2f64.powi(exponent);
+                if is_negative { -magnitude } else { magnitude }
+            }
+            Self::Infinite => f64::INFINITY,
+        }
+    }
+
     /// The sum, `None` where it is not finite.
     pub(crate) fn add(self, other: Self) -> Option<Self> {
         let (Self::Finite { exponent, .. }, Self::Finite { exponent: other_exponent, .. }) = (self, other)

@@ -41,28 +41,26 @@ pub(super) const ROWS: &[OptionRow] = &[
         .doc("Payloads of RESTORE are always checked."),
     OptionRow::integer("hash-max-listpack-entries", 512, 0, i64::MAX)
         .alias("hash-max-ziplist-entries")
-        .kept()
-        .doc("Redis' encoding of small hashes."),
+        .doc("Fields that a hash may have and be a listpack."),
     OptionRow::size("hash-max-listpack-value", 64, 0)
         .alias("hash-max-ziplist-value")
-        .kept()
-        .doc("Redis' encoding of small hashes."),
+        .doc("How long a field or value of such a hash may be."),
     OptionRow::integer("list-max-listpack-size", -2, i32::MIN as i64, i32::MAX as i64)
         .alias("list-max-ziplist-size")
         .kept()
         .doc("Redis' encoding of lists."),
     OptionRow::count("list-compress-depth", 0).kept().doc("Redis' encoding of lists."),
-    OptionRow::integer("set-max-intset-entries", 512, 0, i64::MAX).kept().doc("Redis' encoding of small sets."),
-    OptionRow::integer("set-max-listpack-entries", 128, 0, i64::MAX).kept().doc("Redis' encoding of small sets."),
-    OptionRow::size("set-max-listpack-value", 64, 0).kept().doc("Redis' encoding of small sets."),
+    OptionRow::integer("set-max-intset-entries", 512, 0, i64::MAX)
+        .doc("Members that a set of integers may have and be an intset."),
+    OptionRow::integer("set-max-listpack-entries", 128, 0, i64::MAX)
+        .doc("Members that any other set may have and be a listpack."),
+    OptionRow::size("set-max-listpack-value", 64, 0).doc("How long a member of such a set may be."),
     OptionRow::integer("zset-max-listpack-entries", 128, 0, i64::MAX)
         .alias("zset-max-ziplist-entries")
-        .kept()
-        .doc("Redis' encoding of small sorted sets."),
+        .doc("Up to how many members a sorted set is kept in its compact form. Never more than 65535."),
     OptionRow::size("zset-max-listpack-value", 64, 0)
         .alias("zset-max-ziplist-value")
-        .kept()
-        .doc("Redis' encoding of small sorted sets."),
+        .doc("Up to which length of its members, in bytes, a sorted set is kept in its compact form."),
     OptionRow::size("hll-sparse-max-bytes", 3000, 0)
         .doc("Up to how many bytes, 16 of them its head, a HyperLogLog is kept in its sparse form."),
     OptionRow::size("stream-node-max-bytes", 4096, 0)

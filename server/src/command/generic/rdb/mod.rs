@@ -5,22 +5,28 @@
 //! ```
 //!
 //! - [`string`]: strings and lengths, which everything else is made of.
+//! - [`listpack`], [`ziplist`]: small collections as one string.
 //! - [`list`], [`set`], [`sorted_set`], [`hash`], [`stream`]: what the types are made of.
 //!
 //! **Invariant:** [`dump`] writes what redis-server 7.0 writes for the same string, byte for byte, and for other types
 //! what it reads.
 
+#[cfg(test)]
+mod collections;
 mod hash;
 mod list;
+mod listpack;
 mod set;
 mod sorted_set;
 mod stream;
 mod string;
+mod ziplist;
 
 use crc::{CRC_64_REDIS, Crc, Table};
 use thermocline_engine::value::{IntegerDigits, Value};
 
 use super::lzf::Compressor;
+use crate::config::Config;
 use string::{Reader, read_string, write_string};
 
 /// The version that is written: strings have not changed since, and servers from Redis 7.0 on read it.
@@ -61,11 +67,11 @@ pub fn dump(value: &Value, compressor: &mut Compressor) -> Vec<u8> {
     payload
 }
 
-/// The value of a payload.
+/// The value of a payload, represented as the settings say.
 ///
 /// # Errors
 /// [`PayloadError`], the footer's first.
-pub fn restore(payload: &[u8]) -> Result<Value, PayloadError> {
+pub fn restore(payload: &[u8], config: &Config) -> Result<Value, PayloadError> {
     let body_bytes = payload.len().checked_sub(FOOTER_BYTES).ok_or(PayloadError::VersionOrChecksum)?;
     let (checked, checksum) = payload.split_at(payload.len() - size_of::<u64>());
     let (body, version) = checked.split_at(body_bytes);
@@ -78,9 +84,11 @@ pub fn restore(payload: &[u8]) -> Result<Value, PayloadError> {
     let value = match type_number {
         TYPE_STRING => read_string(&mut body).map(Value::from),
         1 | 10 | 14 | 18 => list::read(type_number, &mut body).map(Value::from),
-        2 | 11 | 20 => set::read(type_number, &mut body).map(Value::from),
-        3 | 5 | 12 | 17 => sorted_set::read(type_number, &mut body).map(Value::from),
-        4 | 9 | 13 | 16 => hash::read(type_number, &mut body).map(Value::from),
+        2 | 11 | 20 => set::read(type_number, &mut body, config.set_limits()).map(Value::from),
+        3 | 5 | 12 | 17 => {
+            sorted_set::read(type_number, &mut body, config.sorted_set_limits()).map(Value::from)
+        }
+        4 | 9 | 13 | 16 => hash::read(type_number, &mut body, config.hash_limits()).map(Value::from),
         15 | 19 | 21 => stream::read(type_number, &mut body).map(Value::from),
         _ => None,
     };
@@ -92,6 +100,10 @@ mod tests {
     use super::*;
     use thermocline_engine::value::StringValue;
 
+    pub(super) fn restored(payload: &[u8]) -> Result<Value, PayloadError> {
+        restore(payload, &Config::default())
+    }
+
     fn string(bytes: &[u8]) -> Value {
         StringValue::encoded(bytes).into()
     }
@@ -101,7 +113,7 @@ mod tests {
     }
 
     /// A payload with a footer that fits.
-    fn signed(body: &[u8], version: u16) -> Vec<u8> {
+    pub(super) fn signed(body: &[u8], version: u16) -> Vec<u8> {
         let mut payload = body.to_vec();
         payload.extend(version.to_le_bytes());
         payload.extend(CHECKSUM.checksum(&payload).to_le_bytes());
@@ -136,7 +148,7 @@ mod tests {
             ),
         ] {
             assert_eq!(payload(bytes).escape_ascii().to_string(), expected.escape_ascii().to_string());
-            assert_eq!(restore(expected), Ok(string(bytes)));
+            assert_eq!(restored(expected), Ok(string(bytes)));
         }
     }
 
@@ -165,18 +177,18 @@ mod tests {
         for length in [0, 63, 64, 0x3fff, 0x4000, 1 << 17] {
             let text: Vec<u8> =
                 (0..length).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-            assert_eq!(restore(&payload(&text)), Ok(string(&text)), "{length}");
+            assert_eq!(restored(&payload(&text)), Ok(string(&text)), "{length}");
         }
-        assert_eq!(restore(&signed(b"\x00\x81\0\0\0\0\0\0\0\x02ab", 10)), Ok(string(b"ab")));
-        assert_eq!(restore(&signed(b"\x00\x80\0\0\0\x02ab", 10)), Ok(string(b"ab")));
+        assert_eq!(restored(&signed(b"\x00\x81\0\0\0\0\0\0\0\x02ab", 10)), Ok(string(b"ab")));
+        assert_eq!(restored(&signed(b"\x00\x80\0\0\0\x02ab", 10)), Ok(string(b"ab")));
     }
 
     #[test]
     fn versions_up_to_that_of_redis_7_2_are_read() {
         for version in [1, 6, 9, 10, 11] {
-            assert_eq!(restore(&signed(b"\x00\x02ab", version)), Ok(string(b"ab")));
+            assert_eq!(restored(&signed(b"\x00\x02ab", version)), Ok(string(b"ab")));
         }
-        assert_eq!(restore(&signed(b"\x00\x02ab", 12)), Err(PayloadError::VersionOrChecksum));
+        assert_eq!(restored(&signed(b"\x00\x02ab", 12)), Err(PayloadError::VersionOrChecksum));
     }
 
     #[test]
@@ -185,10 +197,10 @@ mod tests {
         for bit in 0..payload.len() * 8 {
             let mut damaged = payload.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(restore(&damaged), Err(PayloadError::VersionOrChecksum), "bit {bit}");
+            assert_eq!(restored(&damaged), Err(PayloadError::VersionOrChecksum), "bit {bit}");
         }
         for length in 0..payload.len() {
-            assert_eq!(restore(&payload[..length]), Err(PayloadError::VersionOrChecksum), "{length} bytes");
+            assert_eq!(restored(&payload[..length]), Err(PayloadError::VersionOrChecksum), "{length} bytes");
         }
     }
 
@@ -207,12 +219,12 @@ mod tests {
             b"\x00\xc3\x02\x05\x00a",
             b"\x00\xc3\x02\x81\xff\xff\xff\xff\xff\xff\xff\xff\x00a",
         ] {
-            assert_eq!(restore(&signed(body, 10)), Err(PayloadError::BadFormat), "{}", body.escape_ascii());
+            assert_eq!(restored(&signed(body, 10)), Err(PayloadError::BadFormat), "{}", body.escape_ascii());
         }
     }
 
     #[test]
     fn what_follows_the_value_is_ignored() {
-        assert_eq!(restore(&signed(b"\x00\x02abcd", 10)), Ok(string(b"ab")));
+        assert_eq!(restored(&signed(b"\x00\x02abcd", 10)), Ok(string(b"ab")));
     }
 }

@@ -1,0 +1,113 @@
+//! Clients that wait for keys: how a wait begins, and how other commands end it.
+//!
+//! Whoever changes a key runs the commands of those who waited for it, right after its own and before its next one, on
+//! its own thread. The waiters get their replies ready made.
+
+use std::sync::Arc;
+
+use thermocline_engine::{Fetched, Keys};
+use thermocline_protocol::{Arguments, ReplyEncoder};
+
+use super::key_positions::keys;
+use crate::command::blocking::Block;
+use crate::command::table::CommandEntry;
+use crate::command::{Failure, Handler, KeyContext};
+use crate::server::Server;
+use crate::server::waiting::{ReadyKey, Waiter};
+use crate::session::Session;
+
+/// Notes that the session's client waits. The keys of its command are locked.
+#[cold]
+pub(super) fn begin_wait(
+    server: &Server,
+    session: &mut Session,
+    (entry, arguments): (&'static CommandEntry, Arguments<'_>),
+    block: &Block,
+    locked: &mut Keys<'_>,
+) {
+    let blocked = session.client.block();
+    let names = keys(entry.command, arguments);
+    let waiting = &server.observers.waiting;
+    let request = (entry, arguments);
+    let waiter = waiting.add(&session.client, session.protocol, request, block, (locked, names));
+    session.waiting = Some(Box::new((waiter, blocked)));
+}
+
+/// What became of a waiter's command.
+pub(super) enum Serving {
+    /// It gave this reply.
+    Served(Vec<u8>),
+    /// There is still nothing for it.
+    NotYet,
+    /// It needs values from the SSD.
+    Cold,
+}
+
+/// Runs the commands of all who wait for keys that this thread has just changed, and of those who wait for what these
+/// change.
+pub(super) fn serve_ready(server: &Server) {
+    let waiting = &server.observers.waiting;
+    while let Some(ready) = waiting.take_ready() {
+        let mut last = None;
+        while let Some(waiter) = waiting.next(&ready, last.as_deref()) {
+            if !is_of_use(server, &ready, &waiter) {
+                if !waiting.is_missed(&ready) {
+                    break;
+                }
+            } else if waiter.client.claim() {
+                match run(server, &waiter, &mut Fetched::new()) {
+                    Serving::Served(reply) => {
+                        waiting.remove(&waiter, &server.engine);
+                        waiter.fulfil(reply);
+                    }
+                    Serving::NotYet => waiter.client.release(),
+                    Serving::Cold => waiter.hand_back(),
+                }
+            }
+            last = Some(waiter);
+        }
+    }
+}
+
+/// Whether the key holds what the waiter waits for, or is gone and the waiter wants to know that.
+fn is_of_use(server: &Server, ready: &ReadyKey, waiter: &Waiter) -> bool {
+    let (engine, now) = (&server.engine, server.clock.now());
+    let mut fetched = Fetched::new();
+    let Ok(mut keys) = engine.try_lock_key(ready.database, &ready.key, now, &mut fetched) else {
+        return false;
+    };
+    let found = keys.peek(&ready.key).map(|info| info.value_type);
+    found == Some(waiter.value_type) || waiter.wakes_when_gone
+}
+
+/// Runs a waiter's command. Its client's wait has been claimed.
+pub(super) fn run(server: &Server, waiter: &Waiter, fetched: &mut Fetched) -> Serving {
+    let Handler::Keys(handler) = waiter.entry.command.handler else {
+        panic!("only a command on keys waits for keys")
+    };
+    let arguments = waiter.arguments.as_arguments();
+    let mut session = Session::new(Arc::clone(&waiter.client), true);
+    session.protocol = waiter.protocol;
+    session.database = waiter.database;
+    let mut reply = Vec::new();
+    let names = keys(waiter.entry.command, arguments);
+    let Ok(keys) = server.engine.try_lock_keys(waiter.database, names, server.clock.now(), fetched) else {
+        return Serving::NotYet;
+    };
+    let encoder = ReplyEncoder::new(&mut reply, waiter.protocol);
+    let mut context = KeyContext { keys, reply: encoder, session: &mut session, server };
+    let result = handler(&mut context, arguments);
+    drop(context);
+    match result {
+        Ok(()) => Serving::Served(reply),
+        Err(Failure::Cold) => Serving::Cold,
+        Err(Failure::Blocked(_)) => Serving::NotYet,
+        Err(Failure::NeedsKeys(_)) => panic!("a command that waits names its keys"),
+        Err(Failure::Error(text)) => {
+            reply.clear();
+            server.metrics.note_error(text.as_bytes());
+            ReplyEncoder::new(&mut reply, waiter.protocol).error(text.as_bytes());
+            Serving::Served(reply)
+        }
+    }
+}
