@@ -125,9 +125,14 @@ impl Engine {
         }
     }
 
+    /// Whether there is room for a command that may take memory and cannot wait. Locks nothing.
+    pub fn has_room(&self) -> bool {
+        self.budget().pressure() != Pressure::Full
+    }
+
     /// Whether a command that may take memory can run, now or when it has waited for a while.
     pub fn is_open_to_writes(&self) -> bool {
-        self.budget().pressure() != Pressure::Full || self.admit_write() != Admission::Refuse
+        self.has_room() || self.admit_write() != Admission::Refuse
     }
 
     /// Waits until there may be room. The caller bounds the wait by `tier-write-timeout` and asks
@@ -192,7 +197,7 @@ impl Engine {
             keyspace.remove(hash, handle);
             shard.counters.evicted += 1;
             self.report_growth_now(&mut shard);
-            if self.observes_all() || shard.observed > 0 {
+            if self.observes(shard_number) {
                 self.tell_observer(database, &key, Change::Evicted);
             }
         }

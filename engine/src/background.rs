@@ -251,7 +251,7 @@ impl Background {
         let mut expired = 0;
         let mut shard = self.engine.lock_shard(pass.shard);
         let database_count = shard.databases.len();
-        let is_observed = self.engine.observes_all() || shard.observed > 0;
+        let is_observed = self.engine.observes(pass.shard);
         let next = match shard.databases[pass.database].as_deref_mut() {
             Some(keyspace) if keyspace.keys_with_expiry() > 0 => {
                 keyspace.expire_segments(pass.segment, EXPIRY_SEGMENTS_PER_STEP, now, |key| {

@@ -5,7 +5,7 @@
 
 use smallvec::SmallVec;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, HeldUp};
 use crate::index::Cursor;
 use crate::index::scan::Position;
 use crate::shard::Shard;
@@ -21,15 +21,16 @@ pub struct Databases<'a> {
     engine: &'a Engine,
     /// All shards; `None` where each shard is locked when its turn comes.
     held: Option<&'a mut dyn HeldShards>,
+    was_held_up: bool,
 }
 
 impl<'a> Databases<'a> {
     pub(crate) fn unlocked(engine: &'a Engine) -> Self {
-        Self { engine, held: None }
+        Self { engine, held: None, was_held_up: false }
     }
 
     pub(crate) fn held(engine: &'a Engine, shards: &'a mut dyn HeldShards) -> Self {
-        Self { engine, held: Some(shards) }
+        Self { engine, held: Some(shards), was_held_up: false }
     }
 
     /// The same, for somebody else to work with for a while.
@@ -45,19 +46,32 @@ impl<'a> Databases<'a> {
         self.held.is_some()
     }
 
+    /// Whether a shard was passed over, because somebody [holds it for long](crate::HeldUp): what was found is not
+    /// everything, what was done not everywhere, and must be done again.
+    pub fn was_held_up(&self) -> bool {
+        self.was_held_up
+    }
+
     pub(crate) fn engine(&self) -> &'a Engine {
         self.engine
     }
 
     pub(crate) fn for_each_shard(&mut self, mut work: impl FnMut(&mut Shard)) {
-        (0..self.engine.shard_count()).for_each(|number| self.on_shard(number, &mut work));
+        for number in 0..self.engine.shard_count() {
+            self.on_shard(number, &mut work);
+        }
     }
 
-    fn on_shard<T>(&mut self, number: usize, work: impl FnOnce(&mut Shard) -> T) -> T {
-        match &mut self.held {
-            Some(held) => work(held.at_mut(number)),
-            None => work(&mut self.engine.lock_shard(number)),
+    /// `None` where the shard is passed over.
+    fn on_shard<T>(&mut self, number: usize, work: impl FnOnce(&mut Shard) -> T) -> Option<T> {
+        if let Some(held) = &mut self.held {
+            return Some(work(held.at_mut(number)));
         }
+        let Ok(mut shard) = self.engine.acquire_one(number) else {
+            self.was_held_up = true;
+            return None;
+        };
+        Some(work(&mut shard))
     }
 
     fn on_keyspace<T>(
@@ -66,7 +80,7 @@ impl<'a> Databases<'a> {
         database: usize,
         work: impl FnOnce(&Keyspace) -> T,
     ) -> Option<T> {
-        self.on_shard(shard, |shard| shard.databases[database].as_deref().map(work))
+        self.on_shard(shard, |shard| shard.databases[database].as_deref().map(work)).flatten()
     }
 
     /// How many keys a database has, expired ones that were not yet removed included.
@@ -97,7 +111,8 @@ impl<'a> Databases<'a> {
     /// Deletes all keys of a database. What they occupied is given back in the background. Observers are not told.
     pub fn flush(&mut self, database: usize) {
         for number in 0..self.engine.shard_count() {
-            if let Some(keyspace) = self.on_shard(number, |shard| shard.databases[database].take()) {
+            let taken = self.on_shard(number, |shard| shard.databases[database].take());
+            if let Some(keyspace) = taken.flatten() {
                 self.engine.dispose(keyspace);
             }
         }
@@ -110,11 +125,12 @@ impl<'a> Databases<'a> {
             Some(held) => {
                 (0..engine.shard_count()).for_each(|number| held.at_mut(number).databases.swap(one, other));
             }
-            None => {
-                let mut shards: Vec<_> =
-                    (0..engine.shard_count()).map(|number| engine.lock_shard(number)).collect();
-                shards.iter_mut().for_each(|shard| shard.databases.swap(one, other));
-            }
+            None => match engine.acquire(0..engine.shard_count()) {
+                Ok(mut shards) => {
+                    shards.iter_mut().for_each(|(_, shard)| shard.databases.swap(one, other));
+                }
+                Err(HeldUp) => self.was_held_up = true,
+            },
         }
     }
 

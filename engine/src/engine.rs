@@ -78,6 +78,8 @@ pub struct Engine {
     active_expiry: AtomicBool,
     observer: OnceLock<Arc<dyn KeyObserver>>,
     observes_all: AtomicBool,
+    /// How many keys of each shard are observed; grows with the shard locked.
+    observed: Box<[AtomicU32]>,
     is_held_up: AtomicBool,
 }
 
@@ -115,11 +117,7 @@ impl Engine {
     ) -> Result<Keys<'a>, HeldUp> {
         let (shard, _) = self.hasher.locate(key);
         let mut shards = SmallVec::new();
-        let guard = match self.shards[shard].try_lock() {
-            Some(guard) => guard,
-            None => self.wait_for_shard(shard)?,
-        };
-        shards.push((shard, guard));
+        shards.push((shard, self.acquire_one(shard)?));
         Ok(Keys::new(self, Shards::Own(shards), database, now, fetched))
     }
 
@@ -159,7 +157,7 @@ impl Engine {
     ///
     /// Who has locked one and finds the next one locked waits a moment only, gives up what it has and starts again: a
     /// script that has changed something and finds that it needs a further shard can do neither, so the others must.
-    fn acquire(&self, numbers: impl Iterator<Item = usize> + Clone) -> Result<Guards<'_>, HeldUp> {
+    pub(crate) fn acquire(&self, numbers: impl Iterator<Item = usize> + Clone) -> Result<Guards<'_>, HeldUp> {
         loop {
             let mut guards = Guards::new();
             let all = numbers.clone().all(|number| {
@@ -178,6 +176,15 @@ impl Engine {
             let missing = numbers.clone().nth(guards.len()).expect("one could not be locked");
             drop(guards);
             drop(self.wait_for_shard(missing)?);
+        }
+    }
+
+    /// A shard, for somebody who holds none.
+    #[inline]
+    pub(crate) fn acquire_one(&self, number: usize) -> Result<MutexGuard<'_, Shard>, HeldUp> {
+        match self.shards[number].try_lock() {
+            Some(guard) => Ok(guard),
+            None => self.wait_for_shard(number),
         }
     }
 
@@ -230,10 +237,10 @@ impl Engine {
         self.observes_all.store(all, Ordering::Relaxed);
     }
 
-    /// Undoes one [`Keys::observe`].
+    /// Undoes one [`Keys::observe`]. Locks nothing.
     pub fn unobserve(&self, key: &[u8]) {
-        let mut shard = self.lock_shard(self.hasher.locate(key).0);
-        shard.observed = shard.observed.checked_sub(1).expect("it was observed");
+        let before = self.observed[self.hasher.locate(key).0].fetch_sub(1, Ordering::Relaxed);
+        assert!(before > 0, "it was observed");
     }
 
     /// From now on, or no more, who holds shards holds them for long: who asks for one of them gets [`HeldUp`] after a
@@ -263,7 +270,7 @@ impl Engine {
     /// If the key's value is cold, adds it to what `fetched` wants; reads nothing yet.
     pub fn want(&self, database: usize, key: &[u8], now: UnixMillis, fetched: &mut Fetched) {
         let (shard, hash) = self.hasher.locate(key);
-        let shard = self.shards[shard].lock();
+        let Ok(shard) = self.acquire_one(shard) else { return };
         let Some(keyspace) = &shard.databases[database] else { return };
         if let Some(handle) = keyspace.find(hash, key)
             && !keyspace.is_expired(handle, now)
@@ -351,6 +358,7 @@ impl Engine {
             active_expiry: AtomicBool::new(true),
             observer: OnceLock::new(),
             observes_all: AtomicBool::new(false),
+            observed: (0..config.shard_count).map(|_| AtomicU32::new(0)).collect(),
             is_held_up: AtomicBool::new(false),
             components,
             config,
@@ -446,6 +454,16 @@ impl Engine {
     #[inline]
     pub(crate) fn observes_all(&self) -> bool {
         self.observes_all.load(Ordering::Relaxed)
+    }
+
+    /// Whether the observer wants to hear of changes in a shard, which is locked.
+    #[inline]
+    pub(crate) fn observes(&self, shard: usize) -> bool {
+        self.observed[shard].load(Ordering::Relaxed) > 0 || self.observes_all()
+    }
+
+    pub(crate) fn note_observed(&self, shard: usize) {
+        self.observed[shard].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Tells the observer of a change in a shard that has observed keys, or of any where it wants to hear of all.

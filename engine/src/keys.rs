@@ -51,7 +51,6 @@ pub struct Keys<'a> {
     counters: ShardCounters,
     changes: u64,
     is_cold: bool,
-    observes_all: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -82,7 +81,6 @@ impl<'a> Keys<'a> {
             counters: ShardCounters::default(),
             changes: 0,
             is_cold: false,
-            observes_all: engine.observes_all(),
         }
     }
 
@@ -346,7 +344,7 @@ impl<'a> Keys<'a> {
     /// [`Engine::unobserve`]. Several may observe one key.
     pub fn observe(&mut self, key: &[u8]) {
         let (shard, _) = self.locate(key);
-        self.shards.at_mut(shard).observed += 1;
+        self.engine.note_observed(self.shards.number(shard));
     }
 
     #[inline]
@@ -357,7 +355,7 @@ impl<'a> Keys<'a> {
 
     #[inline]
     fn tell(&self, shard: usize, key: &[u8], change: Change) {
-        if self.observes_all || self.shards.at(shard).observed > 0 {
+        if self.engine.observes(self.shards.number(shard)) {
             self.engine.tell_observer(self.database, key, change);
         }
     }
@@ -397,6 +395,24 @@ impl<'a> Keys<'a> {
         guards.insert(place, (number, guard));
         // Every shard has another place now.
         self.recent = None;
+        true
+    }
+
+    /// Locks the shards of all further keys, likewise; false where one is not to be had.
+    ///
+    /// # Panics
+    /// If the shards are held by somebody else.
+    pub fn cover_all_late(&mut self) -> bool {
+        let Shards::Own(guards) = &mut self.shards else {
+            panic!("only who holds shards locks more of them")
+        };
+        self.recent = None;
+        for number in 0..self.engine.shard_count() {
+            if guards.get(number).is_none_or(|(other, _)| *other != number) {
+                let Some(guard) = self.engine.acquire_late(number) else { return false };
+                guards.insert(number, (number, guard));
+            }
+        }
         true
     }
 

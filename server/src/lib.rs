@@ -6,6 +6,7 @@
 //!   dispatch   dispatch     requests of a connection, one after another
 //!   command    command      the table of commands, and their handlers
 //!   session    session      what is remembered of one client
+//!   access     access       who may do what: users and their rules
 //!   server     server       what all threads share
 //!   config     config       settings
 //!   info       info         what the server tells of itself: INFO, Prometheus
@@ -13,6 +14,7 @@
 //!   process    process      the clock and memory of this process, for the engine
 //! ```
 
+pub mod access;
 pub mod command;
 pub mod config;
 pub mod dispatch;

@@ -1,6 +1,7 @@
 //! What all server threads share, and what each has of its own.
 //!
 //! - [`blocking`]: clients that wait in a blocking command.
+//! - [`client_line`]: a client as a line of CLIENT LIST.
 //! - [`clients`]: who is connected, as any thread may see it.
 //! - [`command_rate`]: how fast commands are being run.
 //! - [`events`]: key space notifications.
@@ -12,6 +13,7 @@
 //! - [`watches`]: keys that transactions watch.
 
 pub mod blocking;
+pub mod client_line;
 pub mod clients;
 pub mod command_rate;
 pub mod events;
@@ -29,6 +31,7 @@ use std::sync::Arc;
 
 use thermocline_engine::{Clock, Engine, Reader, UnixMillis};
 
+use crate::access::Access;
 use crate::command::server::latency_monitor::LatencyMonitor;
 use crate::command::server::slowlog::SlowLog;
 use crate::command::table::{CommandTable, table};
@@ -50,6 +53,8 @@ pub struct Server {
     pub config: Config,
     /// All commands.
     pub commands: &'static CommandTable,
+    /// Who may do what.
+    pub access: Access,
     /// Who is connected.
     pub clients: Clients,
     /// What was done since the start.
@@ -82,9 +87,11 @@ impl Server {
     /// A server with these parts, which listens nowhere yet.
     pub fn new(engine: Arc<Engine>, config: Config, clock: Arc<dyn Clock>) -> Self {
         let commands = table();
+        let password = config.password();
         let observers = Arc::new(Observers::default());
         engine.set_observer(Arc::clone(&observers) as _);
         Self {
+            access: Access::new(password.as_deref().map(str::as_bytes)),
             engine,
             config,
             commands,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use thermocline_protocol::Protocol;
 
+use crate::access::User;
 use crate::command::transaction::Transaction;
 use crate::server::Server;
 use crate::server::blocking::Blocked;
@@ -15,10 +16,10 @@ use crate::server::watches::Watch;
 /// a box of its own.
 #[derive(Debug)]
 pub struct Session {
-    /// The client's id, unique since the server started.
-    pub id: u64,
-    /// The client as other threads see it: its names, and what dispatch notes of it.
+    /// The client as other threads see it: its id and names, and what dispatch notes of it.
     pub client: Arc<ClientShared>,
+    /// Who the client is: the default user, unless it said otherwise.
+    pub user: Arc<User>,
     /// RESP2 or RESP3.
     pub protocol: Protocol,
     /// The selected database.
@@ -56,11 +57,11 @@ pub enum ReplyMode {
 }
 
 impl Session {
-    /// The session of a client that has just connected.
-    pub fn new(client: Arc<ClientShared>, is_authenticated: bool) -> Self {
+    /// The session of a client that has just connected, as the default user.
+    pub fn new(client: Arc<ClientShared>, default_user: &Arc<User>, is_authenticated: bool) -> Self {
         Self {
-            id: client.id,
             client,
+            user: Arc::clone(default_user),
             protocol: Protocol::Resp2,
             database: 0,
             is_authenticated,
@@ -85,6 +86,20 @@ impl Session {
         if let Some(watch) = self.watch.take() {
             watch.end(&server.observers.watches, &server.engine);
         }
+    }
+
+    /// The client is this user from now on, and may run commands.
+    pub fn log_in(&mut self, user: Arc<User>) {
+        self.become_user(user);
+        self.is_authenticated = true;
+    }
+
+    /// The client is this user from now on. Whether it may run commands does not change.
+    pub fn become_user(&mut self, user: Arc<User>) {
+        self.client.note_user(&user);
+        // A user who is deleted at this moment: either who deletes it sees this client, or this sees that it is gone.
+        self.is_closing |= user.is_deleted();
+        self.user = user;
     }
 
     /// Shows others what has changed.

@@ -45,6 +45,9 @@ pub enum RunError {
     /// The engine refused its configuration.
     #[error("{0}")]
     Engine(#[from] EngineError),
+    /// What is said of users makes no sense.
+    #[error("{0}")]
+    Users(String),
     /// Something is in the way.
     #[error("{what}: {error}")]
     File {
@@ -84,6 +87,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
     };
     let engine = Arc::new(Engine::new(engine_config(&config), components)?);
     let mut server = Server::new(engine, config, clock);
+    server.access.load(&server.config).map_err(RunError::Users)?;
     server.listening = listening;
     let server = Arc::new(server);
     let _pid_file = PidFile::write(server.config.pid_file())?;

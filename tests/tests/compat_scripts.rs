@@ -34,6 +34,16 @@ fn connection_and_server_commands_reply_as_redis_does() {
 }
 
 #[test]
+fn commands_about_users_reply_as_redis_does() {
+    check(include_str!("../compat/acl.txt"));
+}
+
+#[test]
 fn hyperloglog_commands_reply_as_redis_does() {
     check(include_str!("../compat/hyperloglogs.txt"));
+}
+
+#[test]
+fn transactions_reply_as_redis_does() {
+    check(include_str!("../compat/transactions.txt"));
 }

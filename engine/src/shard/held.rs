@@ -12,6 +12,8 @@ pub(crate) type Guards<'a> = SmallVec<[(usize, MutexGuard<'a, Shard>); 1]>;
 pub(crate) trait HeldShards {
     /// The place of the shard with this number.
     fn position(&self, number: usize) -> Option<usize>;
+    /// The number of the shard at a place.
+    fn number(&self, place: usize) -> usize;
     fn is_empty(&self) -> bool;
     fn at(&self, place: usize) -> &Shard;
     fn at_mut(&mut self, place: usize) -> &mut Shard;
@@ -34,6 +36,14 @@ impl HeldShards for Shards<'_> {
                 many => many.binary_search_by_key(&number, |(number, _)| *number).ok(),
             },
             Self::Held(held) => held.position(number),
+        }
+    }
+
+    #[inline]
+    fn number(&self, place: usize) -> usize {
+        match self {
+            Self::Own(guards) => guards[place].0,
+            Self::Held(held) => held.number(place),
         }
     }
 

@@ -44,8 +44,6 @@ pub(crate) struct Shard {
     /// By database number; a database without keys here has no keyspace.
     pub(crate) databases: Vec<Option<Box<Keyspace>>>,
     pub(crate) counters: ShardCounters,
-    /// How many keys of this shard are observed.
-    pub(crate) observed: u32,
     /// Change of DRAM that demotion can free, not yet in the budget's total.
     pub(crate) unreported_bytes: isize,
 }
@@ -55,7 +53,6 @@ impl Shard {
         Self {
             databases: (0..databases).map(|_| None).collect(),
             counters: ShardCounters::default(),
-            observed: 0,
             unreported_bytes: 0,
         }
     }

@@ -48,7 +48,8 @@ impl Fixture {
         let engine = Engine::new(EngineConfig::default(), components).expect("the default configuration");
         let server = Arc::new(Server::new(Arc::new(engine), Config::default(), Arc::clone(&clock) as _));
         let thread = Thread::new(Arc::clone(&server)).expect("an engine without a device needs no ring");
-        let session = Session::new(Arc::new(ClientShared::new(1, START, None)), true);
+        let client = Arc::new(ClientShared::new(1, START, None));
+        let session = Session::new(client, server.access.default_user(), true);
         Self { server, session, thread, clock, now: START, changes: 0, groups }
     }
 
@@ -82,6 +83,7 @@ impl Fixture {
                 Failure::Blocked(block) if block.on_timeout == TimeoutReply::Null => reply.null(),
                 Failure::Blocked(_) => reply.null_array(),
                 Failure::Cold => panic!("nothing is cold without a device"),
+                Failure::HeldUp => panic!("there are no scripts"),
                 Failure::NeedsKeys(_) => panic!("the fixture locks the keys that the arguments name"),
             }
         }

@@ -4,6 +4,7 @@
 use thermocline_protocol::Arguments;
 
 use super::{Command, Flags, Reads};
+use crate::access::patterns::KeyAccess;
 use crate::command::arguments::is_word;
 
 /// What a command does with one or several of its keys.
@@ -91,6 +92,14 @@ impl KeyUse {
     /// Whether what there was does not matter, whatever the arguments.
     pub fn is_blind(self) -> bool {
         self.flags.contains(&"OW")
+    }
+
+    /// What it needs the permission for: to look at the key itself, none.
+    pub fn access(self) -> KeyAccess {
+        KeyAccess {
+            reads: self.flags.contains(&"access"),
+            writes: ["insert", "update", "delete"].iter().any(|flag| self.flags.contains(flag)),
+        }
     }
 
     /// What the command does with these arguments.

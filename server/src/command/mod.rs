@@ -11,6 +11,7 @@
 pub mod arguments;
 pub mod bitmap;
 pub mod blocking;
+pub mod categories;
 pub mod connection;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -39,7 +40,7 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 
-use thermocline_engine::{Cold, Databases, Keys};
+use thermocline_engine::{Cold, Databases, HeldUp, Keys};
 use thermocline_protocol::{Arguments, ReplyEncoder};
 
 use crate::server::Server;
@@ -272,6 +273,8 @@ pub struct Context<'a> {
 pub enum Failure {
     /// A value it needs is on the SSD.
     Cold,
+    /// A script holds its keys for long: it is to run again in a while.
+    HeldUp,
     /// The error reply, with its code: `ERR syntax error`.
     Error(Cow<'static, str>),
     /// It needs these keys, too, which its arguments do not name: lock them as well, and run it again. Its row has
@@ -300,6 +303,12 @@ impl Failure {
     /// An error reply, with its code.
     pub fn error(text: impl Into<Cow<'static, str>>) -> Self {
         Self::Error(text.into())
+    }
+}
+
+impl From<HeldUp> for Failure {
+    fn from(_: HeldUp) -> Self {
+        Self::HeldUp
     }
 }
 

@@ -149,6 +149,11 @@ impl CommandTable {
         &self.entries[id]
     }
 
+    /// All commands and subcommands, by their numbers.
+    pub fn entries(&self) -> &[CommandEntry] {
+        &self.entries
+    }
+
     /// All commands, without subcommands.
     pub fn commands(&self) -> &[CommandEntry] {
         &self.entries[..self.top_level]

@@ -152,9 +152,20 @@ impl Config {
         Some(text!(self, "requirepass")).filter(|password| !password.is_empty())
     }
 
-    /// Whether there is a password.
-    pub fn has_password(&self) -> bool {
-        !self.texts[const { position_of("requirepass") }].read().is_empty()
+    /// `aclfile`, if there is one: where it is, relative ones within `dir`, and what it was called.
+    pub fn acl_file(&self) -> Option<(PathBuf, String)> {
+        let name = text!(self, "aclfile");
+        Some((self.dir().join(non_empty_path(&name)?), name.to_string()))
+    }
+
+    /// `acl-pubsub-default`: whether new users may use all channels.
+    pub fn acl_gives_all_channels(&self) -> bool {
+        number!(self, "acl-pubsub-default") != 0
+    }
+
+    /// `acllog-max-len`, in entries.
+    pub fn acl_log_length(&self) -> usize {
+        number!(self, "acllog-max-len") as usize
     }
 
     /// `maxclients`.

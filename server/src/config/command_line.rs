@@ -18,6 +18,7 @@ use super::{Config, words};
 const MIN_TIER_SEGMENTS: u64 = 16;
 
 const CONFIG_FILE: &str = "config-file";
+const USER: &str = "user";
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -74,6 +75,10 @@ impl Startup {
                 let set = config.set_at_start(at, &words::split(line));
                 set.map_err(|reason| StartupError::Refused { name: row.name, reason })?;
             }
+        }
+        for line in matches.get_many::<String>(USER).into_iter().flatten() {
+            let added = config.add_user_line("the command line".to_owned(), &words::split(line));
+            added.map_err(|reason| StartupError::Refused { name: USER, reason: reason.into() })?;
         }
         check(&config)?;
         Ok(Self::Run(Box::new(config)))
@@ -162,6 +167,11 @@ fn command() -> Command {
     let help = Arg::new("help").short('h').long("help").action(ArgAction::Help).help("Print this help");
     let version =
         Arg::new("version").short('v').long("version").action(ArgAction::Version).help("Print the version");
+    let user = Arg::new(USER)
+        .long(USER)
+        .action(ArgAction::Append)
+        .value_name("NAME RULE")
+        .help("A user and what it may do, as in ACL SETUSER. May be given several times");
     let mut command = Command::new("thermocline")
         .about(
             "A Redis-compatible server whose data lives on two tiers: hot values in DRAM, cold ones on NVMe",
@@ -170,7 +180,7 @@ fn command() -> Command {
         .override_usage("thermocline [FILE] [--OPTION VALUE]...")
         .disable_help_flag(true)
         .disable_version_flag(true)
-        .args([file, help, version])
+        .args([file, user, help, version])
         .after_help(
             "Options of redis.conf that are not listed are accepted where they change nothing, and refused \
                      where they would promise something.",
@@ -270,6 +280,15 @@ mod tests {
         assert!(explained(&["--tier-capacity", "1mb"]).contains("too small"));
         assert!(explained(&["--tier-segment-size", "100kb"]).contains("no power of two"));
         assert!(explained(&["/nonexistent/file"]).contains("/nonexistent/file"));
+    }
+
+    #[test]
+    fn users_may_be_given() {
+        let config = run(&["--user", "alice", "on", ">p q", "--port", "0", "--user", "bob"]);
+        let words: Vec<&[String]> = config.user_lines().iter().map(|line| &*line.words).collect();
+        assert_eq!(words, [&["alice", "on", ">p q"].map(String::from)[..], &["bob".to_owned()]]);
+        let twice = start(&["--user", "bob", "--user", "bob", "on"]).unwrap_err().to_string();
+        assert!(twice.contains("Duplicate user"), "{twice}");
     }
 
     #[test]

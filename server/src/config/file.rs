@@ -16,8 +16,7 @@ const MAX_INCLUDE_DEPTH: u32 = 16;
 const IGNORED: [&str; 3] = ["list-max-ziplist-entries", "list-max-ziplist-value", "lua-replicate-commands"];
 
 /// Directives that are no options, and why they are refused.
-const REFUSED: [(&str, &str); 4] = [
-    ("user", "access control lists are not supported yet"),
+const REFUSED: [(&str, &str); 3] = [
     ("loadmodule", "modules are not supported"),
     ("rename-command", "renaming commands is not supported"),
     ("sentinel", "sentinel mode is not supported"),
@@ -78,6 +77,9 @@ fn read_lines(config: &mut Config, text: &str, origin: &Path, depth: u32) -> Res
                 return Err(wrong(format!("include: more than {MAX_INCLUDE_DEPTH} levels")));
             }
             read_nested(config, Path::new(path), depth + 1)?;
+        } else if name == "user" {
+            let at = format!("{}:{}", origin.display(), number + 1);
+            config.add_user_line(at, words).map_err(|reason| wrong(format!("user: {reason}")))?;
         } else if let Some((_, why)) = REFUSED.iter().find(|(refused, _)| refused == name) {
             return Err(wrong(format!("{name}: {why}")));
         } else if !IGNORED.contains(&name.as_str()) {
@@ -107,6 +109,7 @@ pub(super) fn split_directive(line: &str) -> Result<Vec<String>, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::UserLine;
 
     fn read_string(text: &str) -> Result<Config, String> {
         let mut config = Config::new();
@@ -138,7 +141,24 @@ mod tests {
         assert_eq!(wrong("port 1\nnonsense 1"), "test.conf:2: nonsense: there is no such option");
         assert_eq!(wrong("port \"1"), "test.conf:1: unbalanced quotes");
         assert_eq!(wrong("port 1 2"), "test.conf:1: port: wrong number of arguments");
-        assert_eq!(wrong("user default on"), "test.conf:1: user: access control lists are not supported yet");
+        assert_eq!(wrong("user"), "test.conf:1: user: a name is expected");
+        assert_eq!(
+            wrong("user a on\nuser a off"),
+            "test.conf:2: user: Duplicate user found. A user can only be defined once in config files"
+        );
+    }
+
+    #[test]
+    fn users_are_kept_word_by_word() {
+        let config = read_string("user alice on >\"a b\" ~*\nuser bob\n").unwrap();
+        let line = |at: &str, words: &[&str]| UserLine {
+            origin: at.to_owned(),
+            words: words.iter().map(|word| word.to_string()).collect(),
+        };
+        assert_eq!(
+            config.user_lines(),
+            [line("test.conf:1", &["alice", "on", ">a b", "~*"]), line("test.conf:2", &["bob"])]
+        );
     }
 
     #[test]

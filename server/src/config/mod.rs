@@ -36,6 +36,7 @@ pub use command_line::{Startup, StartupError};
 pub use file::FileError;
 pub use option::{Change, Effect, Kind, OptionRow, OptionValue, Refusal};
 pub use rewrite::RewriteError;
+pub(crate) use rewrite::replace_file;
 pub use table::{GROUPS, Group, OPTIONS, find};
 pub use words::{MAX_TIER_PATHS, OutputLimit};
 
@@ -49,6 +50,17 @@ pub struct Config {
     writer: Mutex<()>,
     /// The file they were read from, absolute.
     file: Option<PathBuf>,
+    /// What was said of users at start.
+    users: Vec<UserLine>,
+}
+
+/// A `user` line: what a user may do, not looked into.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UserLine {
+    /// Where it was found, for the operator.
+    pub origin: String,
+    /// The name and the rules. Rules may be passwords.
+    pub words: Vec<String>,
 }
 
 /// Why CONFIG SET changed nothing. Displays as Redis' text, without `ERR`.
@@ -105,12 +117,27 @@ impl Config {
             texts: OPTIONS.iter().map(text).collect(),
             writer: Mutex::new(()),
             file: None,
+            users: Vec::new(),
         }
     }
 
     /// The file that CONFIG REWRITE writes, absolute.
     pub fn file(&self) -> Option<&PathBuf> {
         self.file.as_ref()
+    }
+
+    /// The `user` lines of file and command line, each of another user.
+    pub fn user_lines(&self) -> &[UserLine] {
+        &self.users
+    }
+
+    fn add_user_line(&mut self, origin: String, words: &[String]) -> Result<(), &'static str> {
+        let name = words.first().ok_or("a name is expected")?;
+        if self.users.iter().any(|line| line.words[0] == *name) {
+            return Err("Duplicate user found. A user can only be defined once in config files");
+        }
+        self.users.push(UserLine { origin, words: words.to_vec() });
+        Ok(())
     }
 
     /// Sets options as CONFIG SET does: all of them, or none. `may_change_protected` is what

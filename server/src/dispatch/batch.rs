@@ -185,7 +185,7 @@ impl<'a> Batch<'a> {
 pub(super) fn limits(server: &Server, session: &Session) -> Limits {
     Limits {
         max_bulk_bytes: server.config.proto_max_bulk_bytes() as usize,
-        unauthenticated: !session.is_authenticated && server.config.has_password(),
+        unauthenticated: !session.is_authenticated && server.access.asks_for_password(),
         ..Limits::REDIS
     }
 }

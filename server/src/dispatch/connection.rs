@@ -60,15 +60,15 @@ impl Client {
             thread.metrics.refused_connections.add(1);
             return Err(refusal::TOO_MANY_CLIENTS);
         }
-        if !admission::is_let_in(shared.peer, &server.config) {
+        if !admission::is_let_in(shared.peer, server.config.protected_mode(), &server.access) {
             server.clients.remove(shared.id);
             thread.metrics.refused_connections.add(1);
             return Err(refusal::PROTECTED_MODE);
         }
         thread.metrics.connections.add(1);
-        let is_authenticated = !server.config.has_password();
+        let is_authenticated = !server.access.asks_for_password();
         Ok(Self {
-            session: Session::new(shared, is_authenticated),
+            session: Session::new(shared, server.access.default_user(), is_authenticated),
             input: Input::default(),
             thread: Rc::clone(thread),
         })
@@ -145,7 +145,7 @@ impl Client {
         shared.note_query_buffer(kept_bytes);
         if kept_bytes as u64 > self.thread.server.config.query_buffer_limit_bytes() {
             tracing::warn!(
-                client = self.session.id,
+                client = self.session.client.id,
                 kept_bytes,
                 "connection closed: its request is too long"
             );
@@ -158,7 +158,7 @@ impl Client {
 impl Drop for Client {
     fn drop(&mut self) {
         self.session.discard_transaction(&self.thread.server);
-        self.thread.server.clients.remove(self.session.id);
+        self.thread.server.clients.remove(self.session.client.id);
     }
 }
 

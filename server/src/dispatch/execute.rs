@@ -10,6 +10,7 @@ use super::batch::Batch;
 use super::cold;
 use super::key_positions::keys;
 use super::{refusal, serving};
+use crate::access::permits;
 use crate::command::table::CommandEntry;
 use crate::command::{Context, Failure, Flags, Handler, KeyContext, KeyHandler};
 use crate::session::ReplyMode;
@@ -38,6 +39,8 @@ pub(super) enum Outcome {
     Waits,
     /// There is nothing for it yet: the session knows what it waits for.
     Blocked,
+    /// A script holds its keys for long.
+    HeldUp,
 }
 
 impl<'a> Batch<'a> {
@@ -53,10 +56,15 @@ impl<'a> Batch<'a> {
         if !entry.accepts(arguments.len()) {
             return self.refuse(Some(entry), &refusal::wrong_arity(entry));
         }
-        if !self.session.is_authenticated && !entry.has(Flags::NO_AUTH) && self.server.config.has_password() {
+        if !self.session.is_authenticated
+            && !entry.has(Flags::NO_AUTH)
+            && self.server.access.asks_for_password()
+        {
             return self.refuse(Some(entry), refusal::NO_AUTH.as_bytes());
         }
-        // Commands that are not allowed by ACL are refused here.
+        if let Err(denied) = permits(&self.session.user, entry, arguments) {
+            return self.refuse_access(entry, arguments, denied);
+        }
         let flags = match (entry.command.handler, &self.session.transaction) {
             (Handler::Exec, Some(transaction)) => transaction.flags,
             _ => entry.command.flags,
@@ -113,7 +121,7 @@ impl<'a> Batch<'a> {
                         engine.try_lock_keys(database, keys, now, self.fetched)
                     }
                 };
-                let mut keys = keys.map_err(|_| refusal::busy())?;
+                let mut keys = keys?;
                 if self.session.no_touch {
                     keys.stop_touching();
                 }
@@ -146,8 +154,9 @@ impl<'a> Batch<'a> {
                     databases: self.server.engine.databases(),
                 };
                 let result = handler(&mut context, arguments);
+                let was_held_up = context.databases.was_held_up();
                 self.session.publish();
-                result
+                if was_held_up { Err(Failure::HeldUp) } else { result }
             }
             Handler::Exec => self.exec(),
             Handler::Waiting(_) => panic!("{} was to run in a task that may wait", entry.full_name),
@@ -175,7 +184,7 @@ impl<'a> Batch<'a> {
                 engine.lock_all(database, self.now, self.fetched)
             };
             let mut context = KeyContext {
-                keys: keys.map_err(|_| refusal::busy())?,
+                keys: keys?,
                 reply: ReplyEncoder::new(self.output, self.session.protocol),
                 session: self.session,
                 server: self.server,
@@ -215,11 +224,17 @@ impl<'a> Batch<'a> {
                 self.output.truncate(start);
                 return Outcome::Blocked;
             }
+            Err(Failure::HeldUp) => {
+                self.output.truncate(start);
+                return Outcome::HeldUp;
+            }
             Err(failure) => {
                 let text = match failure {
                     Failure::Error(text) => text,
                     Failure::Cold => self.fetch_failure.take().expect("it is there"),
-                    Failure::NeedsKeys(_) | Failure::Blocked(_) => unreachable!("they are no replies"),
+                    Failure::NeedsKeys(_) | Failure::Blocked(_) | Failure::HeldUp => {
+                        unreachable!("they are no replies")
+                    }
                 };
                 metrics.failed.add(1);
                 self.write_error(start, text.as_bytes());
@@ -254,6 +269,14 @@ impl<'a> Batch<'a> {
     #[inline(never)]
     pub(super) fn refuse(&mut self, entry: Option<&CommandEntry>, text: &[u8]) -> Outcome {
         let start = self.output.len();
+        let aborted = match entry {
+            Some(entry) if matches!(entry.command.handler, Handler::Exec) => {
+                self.session.discard_transaction(self.server);
+                Some([refusal::EXEC_ABORTED, text.strip_prefix(b"ERR ").unwrap_or(text)].concat())
+            }
+            _ => None,
+        };
+        let text = aborted.as_deref().unwrap_or(text);
         if let Some(transaction) = &mut self.session.transaction {
             transaction.is_broken = true;
         }

@@ -6,6 +6,7 @@
 //!   bytes          input         requests found in place; what came in part is kept
 //!   batch          batch         runs every request that is there, until one has to wait
 //!     one request  execute       look-up, checks, locks, handler, counters
+//!       permission permission    what the client's user may not run
 //!       refusals   refusal       what clients are told instead
 //!       keys       key_positions where a command's keys are
 //!     many at once transaction   MULTI and EXEC
@@ -36,6 +37,7 @@ mod held;
 mod input;
 pub mod key_positions;
 mod output_limit;
+pub mod permission;
 mod preview;
 mod refusal;
 mod serving;

@@ -49,7 +49,7 @@ impl<'a> OutputWatch<'a> {
         let mut watch = Self {
             connection,
             thread: Rc::clone(&client.thread),
-            client_id: client.session.id,
+            client_id: client.session.client.id,
             pending_bytes: bytes + connection.unsent_bytes(),
             limit,
         };

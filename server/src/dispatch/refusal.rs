@@ -2,7 +2,6 @@
 
 use thermocline_protocol::Arguments;
 
-use crate::command::Failure;
 use crate::command::table::{CommandEntry, CommandTable, Unknown};
 
 /// The most bytes of a client's words that an error text repeats.
@@ -10,6 +9,8 @@ const QUOTED_BYTES_MAX: usize = 128;
 
 pub(super) const NO_AUTH: &str = "NOAUTH Authentication required.";
 pub(super) const OUT_OF_MEMORY: &str = "OOM command not allowed when used memory > 'maxmemory'.";
+/// Stands before the error that keeps EXEC from running.
+pub(super) const EXEC_ABORTED: &[u8] = b"EXECABORT Transaction discarded because of: ";
 pub(super) const TOO_MANY_CLIENTS: &[u8] = b"-ERR max number of clients reached\r\n";
 /// Told to a client from another machine by [`super::admission`]; Redis' text, on one line.
 pub(super) const PROTECTED_MODE: &[u8] = b"-DENIED Redis is running in protected mode because protected mode is \
@@ -24,15 +25,6 @@ pub(super) const PROTECTED_MODE: &[u8] = b"-DENIED Redis is running in protected
     do one of the above things in order for the server to start accepting connections from the outside.\r\n";
 pub(super) const RESTLESS: &str =
     "ERR the value changed too often while it was read from the SSD tier, try again";
-
-/// The error while a script takes longer than it should.
-pub(super) const BUSY: &str =
-    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.";
-
-#[cold]
-pub(super) fn busy() -> Failure {
-    Failure::error(BUSY)
-}
 
 /// The error for a request that names no command.
 pub(super) fn unknown(table: &CommandTable, unknown: Unknown, arguments: Arguments<'_>) -> Vec<u8> {

@@ -9,6 +9,8 @@ use thermocline_engine::{Fetched, Keys};
 use thermocline_protocol::{Arguments, ReplyEncoder};
 
 use super::key_positions::keys;
+use super::permission::{Request, note_denied};
+use crate::access::{Circumstance, permits};
 use crate::command::blocking::Block;
 use crate::command::table::CommandEntry;
 use crate::command::{Failure, Handler, KeyContext};
@@ -41,6 +43,8 @@ pub(super) enum Serving {
     NotYet,
     /// It needs values from the SSD.
     Cold,
+    /// A script holds its keys for long.
+    HeldUp,
 }
 
 /// Runs the commands of all who wait for keys that this thread has just changed, and of those who wait for what these
@@ -61,7 +65,7 @@ pub(super) fn serve_ready(server: &Server) {
                         waiter.fulfil(reply);
                     }
                     Serving::NotYet => waiter.client.release(),
-                    Serving::Cold => waiter.hand_back(),
+                    Serving::Cold | Serving::HeldUp => waiter.hand_back(),
                 }
             }
             last = Some(waiter);
@@ -86,13 +90,23 @@ pub(super) fn run(server: &Server, waiter: &Waiter, fetched: &mut Fetched) -> Se
         panic!("only a command on keys waits for keys")
     };
     let arguments = waiter.arguments.as_arguments();
-    let mut session = Session::new(Arc::clone(&waiter.client), true);
+    let user = waiter.client.user(server.access.default_user());
+    let mut session = Session::new(Arc::clone(&waiter.client), &user, true);
     session.protocol = waiter.protocol;
     session.database = waiter.database;
     let mut reply = Vec::new();
+    if let Err(denied) = permits(&user, waiter.entry, arguments) {
+        // The user's rights have changed since the client began to wait.
+        let request = Request { command: &waiter.entry.full_name, entry: waiter.entry, arguments };
+        note_denied(server, &session, Circumstance::TopLevel, request, denied);
+        let text = denied.refusal(&user, waiter.entry);
+        server.metrics.note_error(text.as_bytes());
+        ReplyEncoder::new(&mut reply, waiter.protocol).error(text);
+        return Serving::Served(reply);
+    }
     let names = keys(waiter.entry.command, arguments);
     let Ok(keys) = server.engine.try_lock_keys(waiter.database, names, server.clock.now(), fetched) else {
-        return Serving::NotYet;
+        return Serving::HeldUp;
     };
     let encoder = ReplyEncoder::new(&mut reply, waiter.protocol);
     let mut context = KeyContext { keys, reply: encoder, session: &mut session, server };
@@ -102,6 +116,7 @@ pub(super) fn run(server: &Server, waiter: &Waiter, fetched: &mut Fetched) -> Se
         Ok(()) => Serving::Served(reply),
         Err(Failure::Cold) => Serving::Cold,
         Err(Failure::Blocked(_)) => Serving::NotYet,
+        Err(Failure::HeldUp) => Serving::HeldUp,
         Err(Failure::NeedsKeys(_)) => panic!("a command that waits names its keys"),
         Err(Failure::Error(text)) => {
             reply.clear();

@@ -11,7 +11,9 @@ use super::batch::Batch;
 use super::cold::reads_values;
 use super::execute::Outcome;
 use super::key_positions::keys;
+use super::permission::refuse_at_exec;
 use super::{held, refusal};
+use crate::access::permits;
 use crate::command::key_use::use_of_key;
 use crate::command::table::CommandEntry;
 use crate::command::transaction::Transaction;
@@ -42,7 +44,7 @@ impl Batch<'_> {
     /// Runs the transaction.
     ///
     /// # Errors
-    /// [`Failure::Cold`] before anything was run, and Redis' errors.
+    /// [`Failure::Cold`] or [`Failure::HeldUp`] before anything was run, and Redis' errors.
     pub(super) fn exec(&mut self) -> Result<(), Failure> {
         let Some(transaction) = self.session.transaction.take() else {
             return Err(Failure::error(WITHOUT_MULTI));
@@ -53,9 +55,9 @@ impl Batch<'_> {
         }
         let result = self.run_transaction(&transaction);
         match result {
-            Err(Failure::Cold) if self.fetch_failure.is_none() => {
+            Err(failure @ (Failure::Cold | Failure::HeldUp)) => {
                 self.session.transaction = Some(transaction);
-                Err(Failure::Cold)
+                Err(failure)
             }
             result => {
                 self.session.unwatch(self.server);
@@ -76,7 +78,7 @@ impl Batch<'_> {
             let watched = self.session.watch.iter().flat_map(|watch| watch.keys().map(|(_, key)| key));
             engine.try_lock_keys(database, own.chain(watched), self.now, self.fetched)
         };
-        let mut locked = locked.map_err(|_| refusal::busy())?;
+        let mut locked = locked?;
         if let Some(watch) = &self.session.watch {
             for (database, key) in watch.keys() {
                 // Has it expired?
@@ -94,6 +96,11 @@ impl Batch<'_> {
         }
         ReplyEncoder::new(self.output, self.session.protocol).array(transaction.commands.len());
         for (entry, arguments) in queued() {
+            // The user, or its rights, may be others than when the command was written down.
+            if let Err(denied) = permits(&self.session.user, entry, arguments) {
+                refuse_at_exec(thread, self.session, self.output, (entry, arguments), denied);
+                continue;
+            }
             held::run(thread, self.session, self.output, &mut locked, entry, arguments);
         }
         Ok(())

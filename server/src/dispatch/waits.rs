@@ -30,6 +30,9 @@ use crate::server::{Server, Thread};
 /// How often a client that is held back by CLIENT PAUSE looks whether it still is.
 const PAUSE_LOOK: Duration = Duration::from_millis(20);
 
+/// How often a client whose keys a script holds for long looks whether it still does.
+const HELD_UP_LOOK: Duration = Duration::from_millis(5);
+
 /// Answers everything that is there. The last replies are left in `output`.
 ///
 /// # Errors
@@ -71,6 +74,14 @@ pub(super) async fn run_to_end(
                 let waited = wait_for_pause(connection, thread, until).await;
                 client.session.client.note_blocked(false);
                 waited?;
+            }
+            Stop::Waits(Outcome::HeldUp) => {
+                send(connection, client, output).await?;
+                client.input.detach();
+                tokio::time::sleep(HELD_UP_LOOK).await;
+                if connection.is_closed() {
+                    return Err(io::ErrorKind::ConnectionAborted.into());
+                }
             }
             Stop::Waits(Outcome::Blocked) => {
                 send(connection, client, output).await?;
@@ -339,6 +350,10 @@ async fn run_own(thread: &Thread, waiter: &Waiter, fetched: &mut Fetched) {
             Serving::NotYet => {
                 waiter.client.release();
                 break;
+            }
+            Serving::HeldUp => {
+                waiter.client.release();
+                tokio::time::sleep(HELD_UP_LOOK).await;
             }
             Serving::Cold => {
                 // The claim is kept: nobody else could serve it without the value, and it loses no place.

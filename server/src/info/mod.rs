@@ -173,6 +173,11 @@ impl<'a> View<'a> {
         Self { server, databases: RefCell::new(databases) }
     }
 
+    /// Whether something is missing, because a script holds the keys for long.
+    pub(crate) fn was_held_up(&self) -> bool {
+        self.databases.borrow().was_held_up()
+    }
+
     fn databases(&self) -> RefMut<'_, Databases<'a>> {
         self.databases.borrow_mut()
     }

@@ -4,6 +4,7 @@ use thermocline_engine::EngineMetrics;
 
 use super::View;
 use super::{Field, FieldValue, Sample, Section, tiering};
+use crate::access::log::Reason;
 use crate::command::connection::REDIS_VERSION;
 use crate::command::server::Allocator;
 use crate::config::total_memory_bytes;
@@ -201,6 +202,7 @@ fn persistence(server: &View<'_>) -> Vec<Field> {
 }
 
 fn stats(server: &View<'_>) -> Vec<Field> {
+    let denied = |reason| server.access.log.count(reason);
     let totals = server.metrics.totals();
     let EngineMetrics { keyspace_hits, keyspace_misses, expired_keys, evicted_keys, .. } =
         server.databases().metrics();
@@ -241,6 +243,14 @@ fn stats(server: &View<'_>) -> Vec<Field> {
             "client_output_buffer_limit_disconnections",
             totals.output_limit_closings,
             "Connections closed for client-output-buffer-limit.",
+        ),
+        Field::counter("acl_access_denied_auth", denied(Reason::Authentication), "Log-ins refused."),
+        Field::counter("acl_access_denied_cmd", denied(Reason::Command), "Commands refused by ACL."),
+        Field::counter("acl_access_denied_key", denied(Reason::Key), "Commands refused by ACL for a key."),
+        Field::counter(
+            "acl_access_denied_channel",
+            denied(Reason::Channel),
+            "Commands refused by ACL for a channel.",
         ),
         Field::counter("total_cold_requests", totals.cold_requests, "Requests that waited for the SSD."),
     ]

@@ -10,11 +10,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
+use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use thermocline_engine::UnixMillis;
 
 use super::blocking::{BlockState, Blocked, Unblock};
 use super::outbox::{Message, Outbox};
+use crate::access::User;
+use crate::access::registry::DEFAULT_USER;
 use crate::config::OutputLimit;
 use crate::net::Remote;
 
@@ -41,6 +44,8 @@ pub struct ClientShared {
     output_buffer_bytes: AtomicU32,
     flags: AtomicU8,
     resp: AtomicU8,
+    /// The default user where there is none.
+    user: ArcSwapOption<User>,
     names: Mutex<Option<Box<ClientNames>>>,
     blocking: BlockState,
     outbox: Outbox,
@@ -96,6 +101,7 @@ impl ClientShared {
             output_buffer_bytes: AtomicU32::new(0),
             flags: AtomicU8::new(0),
             resp: AtomicU8::new(2),
+            user: ArcSwapOption::empty(),
             names: Mutex::new(None),
             blocking: BlockState::default(),
             outbox: Outbox::default(),
@@ -137,6 +143,25 @@ impl ClientShared {
     /// What it asked for.
     pub fn flags(&self) -> ClientFlags {
         ClientFlags(self.flags.load(Ordering::Relaxed))
+    }
+
+    /// The name of the user it is.
+    pub fn user_name(&self) -> Box<[u8]> {
+        self.user.load().as_ref().map_or(DEFAULT_USER, |user| user.name()).into()
+    }
+
+    /// The user it is; `default` is the default one.
+    pub fn user(&self, default: &Arc<User>) -> Arc<User> {
+        self.user.load_full().unwrap_or_else(|| Arc::clone(default))
+    }
+
+    /// Whether it is this user, who is not the default one.
+    pub fn is_user(&self, user: &Arc<User>) -> bool {
+        self.user.load().as_ref().is_some_and(|own| Arc::ptr_eq(own, user))
+    }
+
+    pub(crate) fn note_user(&self, user: &Arc<User>) {
+        self.user.store((user.name() != DEFAULT_USER).then(|| Arc::clone(user)));
     }
 
     /// What it calls itself.

@@ -51,13 +51,23 @@ pub struct PairedClient {
 impl PairedClient {
     /// Sends `requests` to both servers in one piece; the raw replies of the reference and the subject to each.
     pub fn exchange(&mut self, requests: &[Request]) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.send(requests);
+        requests.iter().map(|_| self.receive()).collect()
+    }
+
+    /// Sends `requests` to both servers in one piece.
+    pub fn send(&mut self, requests: &[Request]) {
         self.output.clear();
         for request in requests {
             encode_request(&mut self.output, &request.0);
         }
         self.reference.send_raw(&self.output);
         self.subject.send_raw(&self.output);
-        requests.iter().map(|_| (self.reference.receive_raw(), self.subject.receive_raw())).collect()
+    }
+
+    /// The next raw replies of the reference and the subject.
+    pub fn receive(&mut self) -> (Vec<u8>, Vec<u8>) {
+        (self.reference.receive_raw(), self.subject.receive_raw())
     }
 }
 

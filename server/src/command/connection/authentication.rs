@@ -1,21 +1,17 @@
 //! AUTH and HELLO: who the client is and which protocol it speaks.
-//!
-//! There is one user, `default`, whose password is `requirepass`.
-
-use std::hint::black_box;
 
 use thermocline_protocol::{Arguments, Protocol, parse_integer};
 
 use super::{ANY_STATE_FAST, CONNECTION, is_plain_name};
+use crate::access::Circumstance;
+use crate::access::log::{Reason, Refusal};
+use crate::access::registry::DEFAULT_USER;
 use crate::command::arguments::is_word;
 use crate::command::{Command, Context, Failure, Flags, Handler};
-use crate::server::Server;
-use crate::session::Session;
+use crate::server::client_line::describe;
 
 /// The version of Redis that clients take the server for: what it understands is decided by this.
 pub(crate) const REDIS_VERSION: &str = "7.2.4";
-
-const DEFAULT_USER: &[u8] = b"default";
 
 pub(super) const AUTH: Command = Command {
     name: "auth",
@@ -39,7 +35,7 @@ pub(super) const HELLO: Command = Command {
 
 fn auth(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
     let (user, password) = match arguments.len() {
-        2 if !context.server.config.has_password() => {
+        2 if !context.server.access.default_needs_password() => {
             return Err(Failure::error(
                 "ERR AUTH <password> called without any password configured for the default user. \
                  Are you sure your configuration is correct?",
@@ -49,7 +45,7 @@ fn auth(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failu
         3 => (arguments.get(1), arguments.get(2)),
         _ => return Err(Failure::SYNTAX),
     };
-    authenticate(context.server, context.session, user, password)?;
+    authenticate(context, arguments.get(0), user, password)?;
     context.reply.ok();
     Ok(())
 }
@@ -84,9 +80,9 @@ fn hello(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Fail
         }
     }
     if let Some((user, password)) = credentials {
-        authenticate(context.server, context.session, user, password)?;
+        authenticate(context, arguments.get(0), user, password)?;
     }
-    if !context.session.is_authenticated && context.server.config.has_password() {
+    if !context.session.is_authenticated && context.server.access.asks_for_password() {
         return Err(Failure::error(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> \
              AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol \
@@ -114,7 +110,7 @@ fn describe_server(context: &mut Context<'_>) {
     reply.bulk(b"proto");
     reply.integer(context.session.protocol.version());
     reply.bulk(b"id");
-    reply.integer(context.session.id as i64);
+    reply.integer(context.session.client.id as i64);
     for (name, value) in [("mode", "standalone"), ("role", "master")] {
         reply.bulk(name.as_bytes());
         reply.bulk(value.as_bytes());
@@ -123,24 +119,32 @@ fn describe_server(context: &mut Context<'_>) {
     reply.array(0);
 }
 
-/// Checks a user's password and lets the session in.
-fn authenticate(server: &Server, session: &mut Session, user: &[u8], password: &[u8]) -> Result<(), Failure> {
-    // Without a password, the default user may give any, as in Redis.
-    let is_right =
-        server.config.password().is_none_or(|wanted| takes_equal_time(wanted.as_bytes(), password));
-    if user != DEFAULT_USER || !is_right {
-        return Err(Failure::error("WRONGPASS invalid username-password pair or user is disabled."));
+/// Checks a user's password and lets the session in. `command` is what the client called, as ACL LOG shows it.
+fn authenticate(
+    context: &mut Context<'_>,
+    command: &[u8],
+    name: &[u8],
+    password: &[u8],
+) -> Result<(), Failure> {
+    let (server, session) = (context.server, &mut *context.session);
+    if let Some(user) = server.access.authenticate(name, password) {
+        session.log_in(user);
+        return Ok(());
     }
-    session.is_authenticated = true;
-    Ok(())
-}
-
-/// Whether both are equal; how long it takes tells only how long `given` is.
-fn takes_equal_time(wanted: &[u8], given: &[u8]) -> bool {
-    let mut difference = wanted.len() ^ given.len();
-    for (at, byte) in given.iter().enumerate() {
-        let other = wanted.get(at % wanted.len().max(1)).copied().unwrap_or_default();
-        difference |= usize::from(byte ^ black_box(other));
-    }
-    black_box(difference) == 0
+    let now = server.clock.now();
+    session.publish();
+    let refusal = Refusal {
+        reason: Reason::Authentication,
+        circumstance: Circumstance::TopLevel,
+        object: command.into(),
+        user: name.into(),
+        client: describe(
+            server,
+            &session.client,
+            now,
+            Some(&*String::from_utf8_lossy(command).to_lowercase()),
+        ),
+    };
+    server.access.log.note(refusal, now, server.config.acl_log_length());
+    Err(Failure::error("WRONGPASS invalid username-password pair or user is disabled."))
 }

@@ -1,5 +1,7 @@
 //! PING, ECHO, SELECT, QUIT, RESET.
 
+use std::sync::Arc;
+
 use thermocline_protocol::{Arguments, Protocol};
 
 use super::{ANY_STATE_FAST, CONNECTION};
@@ -96,7 +98,8 @@ fn reset(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
     session.discard_transaction(context.server);
     session.protocol = Protocol::Resp2;
     session.database = 0;
-    session.is_authenticated = !context.server.config.has_password();
+    session.become_user(Arc::clone(context.server.access.default_user()));
+    session.is_authenticated = !context.server.access.asks_for_password();
     session.no_touch = false;
     session.no_evict = false;
     session.reply_mode = ReplyMode::On;

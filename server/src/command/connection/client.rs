@@ -220,7 +220,7 @@ const HELP: &[Entry] = &[
 ];
 
 fn id(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
-    context.reply.integer(context.session.id as i64);
+    context.reply.integer(context.session.client.id as i64);
     Ok(())
 }
 

@@ -1,16 +1,14 @@
 //! CLIENT LIST, INFO and KILL.
 
-use std::fmt::Write;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use thermocline_engine::UnixMillis;
 use thermocline_protocol::{Arguments, parse_integer};
 
+use crate::access::Access;
 use crate::command::arguments::is_word;
 use crate::command::{Context, Failure};
-use crate::server::Server;
-use crate::server::clients::{ClientFlags, ClientShared};
+use crate::server::client_line::{describe, show_address};
+use crate::server::clients::ClientShared;
 
 /// What all connections are so far; MASTER, REPLICA and PUBSUB name classes without members.
 const NORMAL: &str = "normal";
@@ -19,7 +17,7 @@ const CLASSES: [&str; 5] = [NORMAL, "master", "replica", "slave", "pubsub"];
 pub(super) fn info(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
     context.session.publish();
     let now = context.server.clock.now();
-    let line = describe(context.server, &context.session.client, now, Some("client|info"));
+    let line = describe(context.server, &context.session.client, now, Some("client|info")) + "\n";
     context.reply.verbatim(b"txt", line.as_bytes());
     Ok(())
 }
@@ -44,20 +42,21 @@ pub(super) fn list(context: &mut Context<'_>, arguments: Arguments<'_>) -> Resul
     let mut text = String::new();
     for client in clients {
         // Its own command is counted as its last only when it is over.
-        let command = (client.id == context.session.id).then_some("client|list");
+        let command = (client.id == context.session.client.id).then_some("client|list");
         text.push_str(&describe(server, &client, now, command));
+        text.push('\n');
     }
     context.reply.verbatim(b"txt", text.as_bytes());
     Ok(())
 }
 
 pub(super) fn kill(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
-    let filter = Filter::parse(arguments)?;
+    let filter = Filter::parse(arguments, &context.server.access)?;
     let mut killed = 0;
     for client in context.server.clients.all() {
-        if filter.matches(&client) && !(filter.skips_self && client.id == context.session.id) {
+        if filter.matches(&client) && !(filter.skips_self && client.id == context.session.client.id) {
             killed += 1;
-            if client.id == context.session.id {
+            if client.id == context.session.client.id {
                 // The reply still goes out.
                 context.session.is_closing = true;
             } else {
@@ -80,12 +79,13 @@ struct Filter<'a> {
     address: Option<&'a [u8]>,
     local_address: Option<&'a [u8]>,
     class: Option<&'static str>,
+    user: Option<&'a [u8]>,
     skips_self: bool,
     is_old_form: bool,
 }
 
 impl<'a> Filter<'a> {
-    fn parse(arguments: Arguments<'a>) -> Result<Self, Failure> {
+    fn parse(arguments: Arguments<'a>, access: &Access) -> Result<Self, Failure> {
         if arguments.len() == 3 {
             return Ok(Self { address: Some(arguments.get(2)), is_old_form: true, ..Self::default() });
         }
@@ -104,10 +104,11 @@ impl<'a> Filter<'a> {
                 _ if is_word(option, "ADDR") => filter.address = Some(value),
                 _ if is_word(option, "LADDR") => filter.local_address = Some(value),
                 _ if is_word(option, "USER") => {
-                    if value != b"default" {
+                    if access.find(value).is_none() {
                         let user = String::from_utf8_lossy(value);
                         return Err(Failure::error(format!("ERR No such user '{user}'")));
                     }
+                    filter.user = Some(value);
                 }
                 _ if is_word(option, "SKIPME") && is_word(value, "YES") => filter.skips_self = true,
                 _ if is_word(option, "SKIPME") && is_word(value, "NO") => filter.skips_self = false,
@@ -120,6 +121,7 @@ impl<'a> Filter<'a> {
     fn matches(&self, client: &ClientShared) -> bool {
         self.id.is_none_or(|id| id == client.id)
             && self.class.is_none_or(|class| class == NORMAL)
+            && self.user.is_none_or(|user| user == &*client.user_name())
             && self.address.is_none_or(|address| show_address(client.peer).as_bytes() == address)
             && self.local_address.is_none_or(|address| show_address(client.local).as_bytes() == address)
     }
@@ -129,62 +131,4 @@ fn class(word: &[u8]) -> Result<&'static str, Failure> {
     let found = CLASSES.into_iter().find(|class| is_word(word, class));
     found
         .ok_or_else(|| Failure::error(format!("ERR Unknown client type '{}'", String::from_utf8_lossy(word))))
-}
-
-fn show_address(address: Option<SocketAddr>) -> String {
-    address.map_or_else(|| "unixsocket:0".to_owned(), |address| address.to_string())
-}
-
-/// A client's line in CLIENT LIST. `command` stands for its last one.
-fn describe(server: &Server, client: &ClientShared, now: UnixMillis, command: Option<&str>) -> String {
-    let seconds_since = |then: UnixMillis| now.0.saturating_sub(then.0) / 1000;
-    let names = client.names();
-    let last = client.last_command().map(|id| &*server.commands.entry(id).full_name);
-    let mut line = String::with_capacity(300);
-    write!(
-        line,
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 multi=-1",
-        client.id,
-        show_address(client.peer),
-        show_address(client.local),
-        client.fd,
-        names.name,
-        seconds_since(client.connected_at),
-        seconds_since(client.last_interaction()),
-        flags(client),
-        client.database(),
-    )
-    .expect("a string takes everything");
-    let (input, output) = (client.query_buffer_bytes(), client.output_buffer_bytes());
-    writeln!(
-        line,
-        " qbuf={input} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={output} tot-mem={} events={} \
-         cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={}",
-        size_of::<ClientShared>() + input + output,
-        if output > 0 { "rw" } else { "r" },
-        command.or(last).unwrap_or("NULL"),
-        client.resp(),
-        names.library,
-        names.library_version,
-    )
-    .expect("a string takes everything");
-    line
-}
-
-fn flags(client: &ClientShared) -> String {
-    let mut letters = String::new();
-    for (flag, letter) in [
-        (ClientFlags::BLOCKED, 'b'),
-        (ClientFlags::CLOSING, 'c'),
-        (ClientFlags::NO_EVICT, 'e'),
-        (ClientFlags::NO_TOUCH, 'T'),
-    ] {
-        if client.flags().has(flag) {
-            letters.push(letter);
-        }
-    }
-    if client.peer.is_none() {
-        letters.push('U');
-    }
-    if letters.is_empty() { "N".to_owned() } else { letters }
 }

@@ -10,7 +10,7 @@ fn fixture() -> Fixture {
 
 fn with_password() -> Fixture {
     let mut fixture = fixture();
-    fixture.server.config.set(&[("requirepass", "secret")], false).expect("it can be set");
+    fixture.server.access.set_default_password(Some(b"secret"));
     fixture.session.is_authenticated = false;
     fixture
 }

@@ -133,6 +133,9 @@ fn apply(server: &Server, names: &[&'static str]) -> Result<(), SetError> {
     {
         tracing::warn!(%error, "tcp-keepalive stays as it was");
     }
+    if has("requirepass") {
+        server.access.set_default_password(config.password().as_deref().map(str::as_bytes));
+    }
     if has("loglevel") {
         log::set_level(config.log_level());
     }
@@ -141,7 +144,8 @@ fn apply(server: &Server, names: &[&'static str]) -> Result<(), SetError> {
 }
 
 fn rewrite(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
-    context.server.config.rewrite().map_err(|error| Failure::error(format!("ERR {error}")))?;
+    let users = context.server.access.lines_for_config(&context.server.config);
+    context.server.config.rewrite(&users).map_err(|error| Failure::error(format!("ERR {error}")))?;
     tracing::info!("CONFIG REWRITE wrote the configuration file");
     context.reply.ok();
     Ok(())
@@ -149,6 +153,7 @@ fn rewrite(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
 
 fn resetstat(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
     context.server.metrics.reset();
+    context.server.access.log.reset_counts();
     context.databases.reset_metrics();
     context.reply.ok();
     Ok(())

@@ -2,6 +2,7 @@
 
 use thermocline_protocol::ReplyEncoder;
 
+use crate::command::categories::categories;
 use crate::command::key_use::{KeyUse, key_use};
 use crate::command::syntax::{Argument, arguments_of};
 use crate::command::table::{CommandEntry, CommandTable};
@@ -29,47 +30,6 @@ const FLAG_NAMES: [(Flags, &str); 17] = [
     (Flags::ALLOW_BUSY, "allow_busy"),
 ];
 
-/// ACL categories in Redis' order.
-const CATEGORIES: [&str; 21] = [
-    "keyspace",
-    "read",
-    "write",
-    "set",
-    "sortedset",
-    "list",
-    "hash",
-    "string",
-    "bitmap",
-    "hyperloglog",
-    "geo",
-    "stream",
-    "pubsub",
-    "admin",
-    "fast",
-    "slow",
-    "blocking",
-    "dangerous",
-    "connection",
-    "transaction",
-    "scripting",
-];
-
-/// A command's ACL categories: those of its row, and those that follow from its flags.
-pub(super) fn categories(command: &Command) -> Vec<&'static str> {
-    let has = |flag| command.flags.has(flag);
-    let follows = |category: &str| match category {
-        "read" => has(Flags::READONLY) && !command.categories.contains(&"scripting"),
-        "write" => has(Flags::WRITE),
-        "admin" | "dangerous" => has(Flags::ADMIN),
-        "pubsub" => has(Flags::PUBSUB),
-        "fast" => has(Flags::FAST),
-        "slow" => !has(Flags::FAST),
-        "blocking" => has(Flags::BLOCKING),
-        _ => false,
-    };
-    CATEGORIES.into_iter().filter(|name| follows(name) || command.categories.contains(name)).collect()
-}
-
 /// One element of COMMAND INFO's reply.
 pub(super) fn reply_info(reply: &mut ReplyEncoder<'_>, table: &CommandTable, entry: &CommandEntry) {
     let command = entry.command;
@@ -86,7 +46,7 @@ pub(super) fn reply_info(reply: &mut ReplyEncoder<'_>, table: &CommandTable, ent
         KeyPositions::None | KeyPositions::Counted { .. } | KeyPositions::HalfBehind { .. } => (0, 0, 0),
     };
     [first, last, step].into_iter().for_each(|number| reply.integer(number));
-    let categories = categories(command);
+    let categories: Vec<&str> = categories(command).collect();
     reply.set(categories.len());
     categories.iter().for_each(|category| reply.simple(&format!("@{category}")));
     let tips = tips(&entry.full_name);

@@ -20,5 +20,8 @@ fn info(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failu
     let selection = Selection::from_words(arguments.iter().skip(1));
     let view = View::new(context.server, context.databases.reborrow());
     context.reply.verbatim(b"txt", text(&view, &selection).as_bytes());
+    if view.was_held_up() {
+        return Err(Failure::HeldUp);
+    }
     Ok(())
 }

@@ -2,9 +2,10 @@
 
 use thermocline_protocol::Arguments;
 
-use super::description::{categories, reply_documentation, reply_flags, reply_info};
+use super::description::{reply_documentation, reply_flags, reply_info};
 use super::{ANY_STATE, HELP, SERVER};
 use crate::command::arguments::is_word;
+use crate::command::categories::{category_named, is_in_category};
 use crate::command::generic::glob::{self, Case};
 use crate::command::help::{Entry, reply_help};
 use crate::command::key_use::use_of_key;
@@ -130,7 +131,7 @@ fn list(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failu
                 _ if is_word(kind, "ACLCAT") => {
                     // A container without its subcommands is in no category that could be granted.
                     entry.subcommands.is_empty()
-                        && categories(entry.command).iter().any(|name| is_word(value, name))
+                        && category_named(value).is_some_and(|name| is_in_category(entry.command, name))
                 }
                 _ => glob::matches(value, entry.full_name.as_bytes(), Case::Insensitive),
             };

@@ -115,7 +115,7 @@ fn shutdown(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), F
     if wants_save {
         return Err(Failure::error(super::unavailable::NO_SNAPSHOTS));
     }
-    tracing::info!(client = context.session.id, "SHUTDOWN requested");
+    tracing::info!(client = context.session.client.id, "SHUTDOWN requested");
     context.server.shutdown.request();
     // As with Redis, success is told by closing the connection.
     context.session.is_closing = true;

@@ -95,6 +95,9 @@ fn is_secret(arguments: Arguments<'_>, at: usize) -> bool {
     let command = arguments.get(0);
     if is_word(command, "AUTH") {
         at > 0
+    } else if is_word(command, "ACL") && at > 1 {
+        // Users are nobody's business, and SETUSER's rules hold passwords.
+        ["SETUSER", "GETUSER", "DELUSER"].iter().any(|word| is_word(arguments.get(1), word))
     } else if is_word(command, "HELLO") {
         // HELLO <version> AUTH <user> <password>
         (1..=2).any(|back| at > back && is_word(arguments.get(at - back), "AUTH"))

@@ -7,7 +7,7 @@ const LOCAL_OR_NOT: &[&str] = &["no", "yes", "local"];
 const MIB: i64 = 1 << 20;
 
 pub(super) const ROWS: &[OptionRow] = &[
-    OptionRow::text("requirepass", "").secret().doc("The password that AUTH asks for; empty for none."),
+    OptionRow::text("requirepass", "").secret().doc("The password of the user `default`; empty for none."),
     OptionRow::integer("maxclients", 10_000, 1, u32::MAX as i64).doc("How many clients may be connected at once."),
     OptionRow::count("timeout", 0).doc("Seconds without a request after which a client is disconnected; 0 never."),
     OptionRow::size("proto-max-bulk-len", 512 * MIB, MIB).doc("The longest string in a request, in bytes."),
@@ -32,12 +32,11 @@ pub(super) const ROWS: &[OptionRow] = &[
         .doc("Limit on the memory of all clients together."),
     OptionRow::text("aclfile", "")
         .at_start()
-        .only_default("access control lists are not supported yet")
-        .doc("File of users and their rights."),
-    OptionRow::integer("acllog-max-len", 128, 0, i64::MAX).kept().doc("Length of ACL LOG."),
+        .doc("File of users, a line `user <name> <rule> ...` for each, which ACL LOAD reads and ACL SAVE writes; empty for \
+              none. Without it, users are `user` lines of the configuration file, or `--user <name> <rule> ...`."),
+    OptionRow::integer("acllog-max-len", 128, 0, i64::MAX).doc("How many entries ACL LOG keeps."),
     OptionRow::choice("acl-pubsub-default", &["resetchannels", "allchannels"], 0)
-        .kept()
-        .doc("Whether new users may use all channels."),
+        .doc("Which channels a new user may use."),
     OptionRow::integer("tracking-table-max-keys", 1_000_000, 0, i64::MAX)
         .kept()
         .doc("Keys remembered for client-side caching."),
