@@ -219,6 +219,30 @@ impl<'a> Keys<'a> {
     /// # Errors
     /// [`Cold`] if it must be fetched first.
     pub fn modify<T>(&mut self, key: &[u8], change: impl FnOnce(&mut Value) -> T) -> Result<Option<T>, Cold> {
+        let Some((shard, result)) = self.change_value(key, change)? else { return Ok(None) };
+        self.tell(shard, key, Change::Written);
+        Ok(Some(result))
+    }
+
+    /// The same, but those who observe the key are not told: in the eyes of WATCH, what consumers of a stream have read is
+    /// no part of its value.
+    ///
+    /// # Errors
+    /// [`Cold`] if it must be fetched first.
+    pub fn modify_untold<T>(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut Value) -> T,
+    ) -> Result<Option<T>, Cold> {
+        Ok(self.change_value(key, change)?.map(|(_, result)| result))
+    }
+
+    /// Changes the key's value in place; the position of its shard, and what the change returned.
+    fn change_value<T>(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut Value) -> T,
+    ) -> Result<Option<(usize, T)>, Cold> {
         let Some(found) = self.find(key) else { return Ok(None) };
         if let Place::Ssd(location) = self.place(found) {
             let keyspace_id = self.keyspace(found.shard).expect("a key was found in it").id;
@@ -228,11 +252,11 @@ impl<'a> Keys<'a> {
             self.promote(found, at);
         }
         self.note_access(found);
+        self.changes += 1;
         let keyspace = self.keyspace_mut(found.shard).expect("a key was found in it");
         let result = keyspace.modify(found.handle, change);
         self.report_growth(found.shard);
-        self.note_change(found.shard, key, Change::Written);
-        Ok(Some(result))
+        Ok(Some((found.shard, result)))
     }
 
     /// Gives the key a value, whether or not it had one. A past expiry deletes the key at its next look-up.

@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use thermocline_engine::value::{PackLimits, SetLimits};
 use thermocline_engine::value::stream::NodeLimits;
+use thermocline_engine::value::{PackLimits, SetLimits};
 use thermocline_engine::{EvictionPolicy, Settings};
 
 use super::table::position_of;

@@ -4,7 +4,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
-use crate::compat::commands::{bits, connection, expiry, hyperloglogs, keyspace, strings};
+use crate::compat::commands::{bits, connection, expiry, hyperloglogs, keyspace, streams, strings};
 use crate::compat::request::Request;
 use crate::compat::values::{DATABASES, garbage, keys, long_key, pattern, pick, typed_key, value};
 
@@ -38,6 +38,7 @@ const FAMILIES: &[Family] = &[
     family("string", 45, None, strings::request),
     family("bitmap", 15, None, bits::request),
     family("hyperloglog", 8, Some('p'), hyperloglogs::request),
+    family("stream", 20, Some('x'), streams::request),
     family("expiry", 10, None, expiry::request),
     family("keyspace", 23, None, keyspace::request),
     family("connection", 7, None, connection::request),

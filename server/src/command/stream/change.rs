@@ -8,7 +8,7 @@ use thermocline_protocol::Arguments;
 use super::id::{NewId, parse};
 use super::reply::reply_id;
 use super::trim::TrimOptions;
-use super::{change, is_there, stream};
+use super::{change, change_untold, is_there, stream};
 use crate::command::arguments::{integer, is_word, wrong_arity};
 use crate::command::{Failure, KeyContext};
 use crate::server::events::EventClass;
@@ -19,8 +19,7 @@ const MAX_ENTRY_BYTES: usize = 1 << 30;
 const XSETID_OPTIONS: usize = 3;
 
 const ZERO_ID: &str = "ERR The ID specified in XADD must be greater than 0-0";
-const ID_TOO_LOW: &str =
-    "ERR The ID specified in XADD is equal or smaller than the target stream top item";
+const ID_TOO_LOW: &str = "ERR The ID specified in XADD is equal or smaller than the target stream top item";
 const NO_MORE_IDS: &str = "ERR The stream has exhausted the last possible ID, unable to add more items";
 
 pub(super) fn xadd(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
@@ -160,7 +159,9 @@ pub(super) fn xsetid(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> 
     if max_deleted_id == StreamId::MIN {
         max_deleted_id = log.max_deleted_id();
     }
-    change(&mut context.keys, key, |stream| stream.log_mut().set_history(last_id, added, max_deleted_id))?;
+    change_untold(&mut context.keys, key, |stream| {
+        stream.log_mut().set_history(last_id, added, max_deleted_id);
+    })?;
     context.notify(EventClass::STREAM, "xsetid", key);
     context.reply.ok();
     Ok(())

@@ -9,7 +9,7 @@ use thermocline_protocol::{Arguments, ReplyEncoder};
 
 use super::id::{parse, parse_start};
 use super::reply::{reply_entry, reply_id};
-use super::{change, no_group, stream};
+use super::{change_untold, no_group, stream};
 use crate::command::arguments::{integer, is_word};
 use crate::command::{Failure, KeyContext};
 use crate::server::events::EventClass;
@@ -63,7 +63,7 @@ fn claim_in_group(
 ) -> Result<(), Failure> {
     let now = context.keys.now();
     let reply = &mut context.reply;
-    let is_new = change(&mut context.keys, key, |stream| {
+    let is_new = change_untold(&mut context.keys, key, |stream| {
         let claim = |group: &mut Group, log: &Log| {
             let known = group.find_consumer(consumer);
             let number = known.or_else(|| group.create_consumer(consumer, now)).expect("it is there now");
@@ -201,7 +201,8 @@ impl AutoClaim {
         let mut at = AUTOCLAIM_OPTIONS;
         while at < arguments.len() {
             if at + 1 < arguments.len() && is_word(arguments.get(at), "COUNT") {
-                let count = integer(arguments.get(at + 1)).ok().filter(|count| (1..=MAX_COUNT).contains(count));
+                let count =
+                    integer(arguments.get(at + 1)).ok().filter(|count| (1..=MAX_COUNT).contains(count));
                 claim.count = count.ok_or_else(|| Failure::error("ERR COUNT must be > 0"))? as usize;
                 at += 1;
             } else if is_word(arguments.get(at), "JUSTID") {

@@ -5,7 +5,7 @@ use thermocline_engine::value::stream::{Group, StreamId, StreamValue};
 use thermocline_protocol::Arguments;
 
 use super::id::parse;
-use super::{change, is_there, no_such_group, stream};
+use super::{change, change_untold, is_there, no_such_group, stream};
 use crate::command::arguments::{integer, is_word};
 use crate::command::help::{Entry, reply_help};
 use crate::command::{Context, Failure, KeyContext};
@@ -58,7 +58,7 @@ pub(super) fn create(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> 
         return Err(Failure::error("BUSYGROUP Consumer Group name already exists"));
     }
     if exists {
-        change(&mut context.keys, key, |stream| stream.create_group(group, id, options.entries_read))?;
+        change_untold(&mut context.keys, key, |stream| stream.create_group(group, id, options.entries_read))?;
     } else {
         new.create_group(group, id, options.entries_read);
         context.keys.set(key, new.into(), SetExpiry::Clear);
@@ -82,6 +82,7 @@ pub(super) fn destroy(context: &mut KeyContext<'_>, arguments: Arguments<'_>) ->
     let (key, group) = (arguments.get(2), arguments.get(3));
     let exists = existing(context, key)?.group(group).is_some();
     if exists {
+        // Those who wait for its entries are to be told that it is gone.
         change(&mut context.keys, key, |stream| stream.remove_group(group))?;
         context.notify(EventClass::STREAM, "xgroup-destroy", key);
     }
@@ -138,7 +139,8 @@ fn change_group<T>(
     group: &[u8],
     edit: impl FnOnce(&mut Group) -> T,
 ) -> Result<T, Failure> {
-    let result = change(&mut context.keys, key, |stream| stream.change_group(group, |group, _| edit(group)))?;
+    let result =
+        change_untold(&mut context.keys, key, |stream| stream.change_group(group, |group, _| edit(group)))?;
     Ok(result.expect("the group was looked up"))
 }
 

@@ -8,9 +8,8 @@ use crate::command::Failure;
 /// The longest id that is looked at.
 const MAX_ID_BYTES: usize = 127;
 
-const INVALID: Failure = Failure::Error(std::borrow::Cow::Borrowed(
-    "ERR Invalid stream ID specified as stream command argument",
-));
+const INVALID: Failure =
+    Failure::Error(std::borrow::Cow::Borrowed("ERR Invalid stream ID specified as stream command argument"));
 
 /// An id for a new entry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,9 +29,7 @@ impl NewId {
         match argument {
             b"*" => Ok(Self::Automatic),
             _ => match argument.strip_suffix(b"-*").filter(|ms| !ms.contains(&b'-')) {
-                Some(ms) if argument.len() <= MAX_ID_BYTES => {
-                    number(ms).map(Self::AtTime).ok_or(INVALID)
-                }
+                Some(ms) if argument.len() <= MAX_ID_BYTES => number(ms).map(Self::AtTime).ok_or(INVALID),
                 _ => parse(argument, 0).map(Self::Given),
             },
         }
@@ -42,9 +39,7 @@ impl NewId {
     pub(super) fn after(self, last: StreamId, now_ms: u64) -> Option<StreamId> {
         match self {
             Self::Automatic => StreamId::at_time(now_ms, last),
-            Self::AtTime(ms) if ms == last.ms => {
-                Some(StreamId::new(ms, last.sequence.checked_add(1)?))
-            }
+            Self::AtTime(ms) if ms == last.ms => Some(StreamId::new(ms, last.sequence.checked_add(1)?)),
             Self::AtTime(ms) => Some(StreamId::new(ms, 0)),
             Self::Given(id) => Some(id),
         }
@@ -139,9 +134,22 @@ mod tests {
         ] {
             assert_eq!(parse(text.as_bytes(), 9), Ok(StreamId::new(ms, sequence)), "{text}");
         }
-        for text in
-            ["", "-", "+", "*", "a", "1-", "-1", "1-a", "1-2-3", "1.5", "18446744073709551616", "1 ", "(1", "1-*"]
-        {
+        for text in [
+            "",
+            "-",
+            "+",
+            "*",
+            "a",
+            "1-",
+            "-1",
+            "1-a",
+            "1-2-3",
+            "1.5",
+            "18446744073709551616",
+            "1 ",
+            "(1",
+            "1-*",
+        ] {
             assert_eq!(parse(text.as_bytes(), 9), Err(INVALID), "{text}");
         }
     }

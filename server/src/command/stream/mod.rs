@@ -57,7 +57,7 @@ fn is_there(keys: &mut Keys<'_>, key: &[u8]) -> Result<bool, Failure> {
     }
 }
 
-/// Changes a stream that was read before.
+/// Changes the entries of a stream that was read before, or its groups where those who wait are to be told.
 ///
 /// # Errors
 /// [`Failure::Cold`].
@@ -67,6 +67,20 @@ fn change<T>(
     change: impl FnOnce(&mut StreamValue) -> T,
 ) -> Result<T, Failure> {
     let result = keys.modify(key, |value| change(value.as_stream_mut().expect("the type was checked")))?;
+    Ok(result.expect("the key was looked up"))
+}
+
+/// Changes what consumer groups know, of which those who watch the key are not told.
+///
+/// # Errors
+/// [`Failure::Cold`].
+fn change_untold<T>(
+    keys: &mut Keys<'_>,
+    key: &[u8],
+    change: impl FnOnce(&mut StreamValue) -> T,
+) -> Result<T, Failure> {
+    let result =
+        keys.modify_untold(key, |value| change(value.as_stream_mut().expect("the type was checked")))?;
     Ok(result.expect("the key was looked up"))
 }
 

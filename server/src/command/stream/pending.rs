@@ -7,7 +7,7 @@ use thermocline_protocol::{Arguments, ReplyEncoder};
 
 use super::id::{parse, parse_end, parse_start};
 use super::reply::reply_id;
-use super::{change, no_group, stream};
+use super::{change_untold, no_group, stream};
 use crate::command::arguments::{integer, is_word};
 use crate::command::{Failure, KeyContext};
 
@@ -25,8 +25,9 @@ pub(super) fn xack(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Re
     let mut count = 0;
     if ids.iter().any(|id| group.pending(*id).is_some()) {
         let acknowledge = |group: &mut Group| ids.iter().filter(|id| group.acknowledge(**id)).count();
-        let acknowledged =
-            change(&mut context.keys, key, |stream| stream.change_group(name, |group, _| acknowledge(group)))?;
+        let acknowledged = change_untold(&mut context.keys, key, |stream| {
+            stream.change_group(name, |group, _| acknowledge(group))
+        })?;
         count = acknowledged.expect("the group was looked up");
     }
     context.reply.integer(count as i64);

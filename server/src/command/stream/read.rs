@@ -9,7 +9,7 @@ use thermocline_protocol::{Arguments, Protocol, ReplyEncoder};
 use super::id::parse;
 use super::read_options::ReadOptions;
 use super::reply::{id_text, reply_entries, reply_entry, reply_id};
-use super::{change, stream};
+use super::{change_untold, stream};
 use crate::command::blocking::{Block, TimeoutReply};
 use crate::command::{Failure, KeyContext};
 use crate::server::events::EventClass;
@@ -116,7 +116,7 @@ pub(super) fn xreadgroup(context: &mut KeyContext<'_>, arguments: Arguments<'_>)
     }
     for ((key, _), read) in options.streams(arguments).zip(reads) {
         let reply = &mut context.reply;
-        let is_new_consumer = change(&mut context.keys, key, |stream| {
+        let is_new_consumer = change_untold(&mut context.keys, key, |stream| {
             let read_group = |group: &mut Group, log: &Log| {
                 let known = group.find_consumer(consumer);
                 let number = known.or_else(|| group.create_consumer(consumer, now)).expect("it is there now");
@@ -125,7 +125,9 @@ pub(super) fn xreadgroup(context: &mut KeyContext<'_>, arguments: Arguments<'_>)
                     begin_stream(reply, key);
                 }
                 match read {
-                    GroupRead::History(start) => reply_history(reply, group, log, number, start, &options, now),
+                    GroupRead::History(start) => {
+                        reply_history(reply, group, log, number, start, &options, now)
+                    }
                     GroupRead::New => {
                         let mark = reply.begin_array();
                         let acknowledges = options.needs_acknowledgement;

@@ -32,11 +32,7 @@ pub(super) struct ReadOptions<'a> {
 impl<'a> ReadOptions<'a> {
     /// # Errors
     /// Redis' errors, in Redis' order.
-    pub(super) fn parse(
-        arguments: Arguments<'a>,
-        is_group: bool,
-        now: UnixMillis,
-    ) -> Result<Self, Failure> {
+    pub(super) fn parse(arguments: Arguments<'a>, is_group: bool, now: UnixMillis) -> Result<Self, Failure> {
         let mut options = Self {
             limit: usize::MAX,
             block: None,
@@ -93,7 +89,8 @@ impl<'a> ReadOptions<'a> {
 
 /// When a wait of so many milliseconds is over; `None` for 0, which is for ever.
 fn deadline(argument: &[u8], now: UnixMillis) -> Result<Option<UnixMillis>, Failure> {
-    let ms = integer(argument).map_err(|_| Failure::error("ERR timeout is not an integer or out of range"))?;
+    let ms =
+        integer(argument).map_err(|_| Failure::error("ERR timeout is not an integer or out of range"))?;
     match u64::try_from(ms) {
         Ok(0) => Ok(None),
         Ok(ms) => Ok(Some(UnixMillis(now.0.saturating_add(ms)))),

@@ -15,8 +15,7 @@ const DEFAULT_LIMIT_NODES: u64 = 100;
 const DEFAULT_LIMIT: u64 = 10_000;
 const MAX_DEFAULT_LIMIT: u64 = 1_000_000;
 
-const TWO_STRATEGIES: &str =
-    "ERR syntax error, MAXLEN and MINID options at the same time are not compatible";
+const TWO_STRATEGIES: &str = "ERR syntax error, MAXLEN and MINID options at the same time are not compatible";
 const LIMIT_WITHOUT_STRATEGY: &str =
     "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy";
 const LIMIT_WITHOUT_APPROXIMATION: &str =
@@ -78,16 +77,16 @@ impl Parser<'_> {
                 break;
             } else if has_value && is_word(word, "MAXLEN") {
                 let length = integer(parser.threshold()?)?;
-                let length =
-                    u64::try_from(length).map_err(|_| Failure::error("ERR The MAXLEN argument must be >= 0."))?;
+                let length = u64::try_from(length)
+                    .map_err(|_| Failure::error("ERR The MAXLEN argument must be >= 0."))?;
                 parser.to = Some(TrimTo::Length(length));
             } else if has_value && is_word(word, "MINID") {
                 parser.to = Some(TrimTo::Id(parse(parser.threshold()?, 0)?));
             } else if has_value && is_word(word, "LIMIT") {
                 parser.at += 1;
                 let limit = integer(arguments.get(parser.at))?;
-                let limit =
-                    u64::try_from(limit).map_err(|_| Failure::error("ERR The LIMIT argument must be >= 0."))?;
+                let limit = u64::try_from(limit)
+                    .map_err(|_| Failure::error("ERR The LIMIT argument must be >= 0."))?;
                 parser.limit = Some(limit);
             } else if is_xadd && is_word(word, "NOMKSTREAM") {
                 parser.only_existing = true;

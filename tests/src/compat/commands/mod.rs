@@ -5,4 +5,5 @@ pub mod connection;
 pub mod expiry;
 pub mod hyperloglogs;
 pub mod keyspace;
+pub mod streams;
 pub mod strings;

@@ -158,10 +158,8 @@ fn read_node(first: StreamId, bytes: &[u8], log: &mut Log) -> Option<()> {
     while let Some(flags) = elements.next() {
         let flags = flags.as_integer()?;
         let (ms, sequence) = (elements.next()?.as_integer()?, elements.next()?.as_integer()?);
-        let id = StreamId::new(
-            first.ms.wrapping_add_signed(ms),
-            first.sequence.wrapping_add_signed(sequence),
-        );
+        let id =
+            StreamId::new(first.ms.wrapping_add_signed(ms), first.sequence.wrapping_add_signed(sequence));
         fields.clear();
         let mut element_count = ENTRY_ELEMENTS;
         if flags & SAME_NAMES != 0 {
