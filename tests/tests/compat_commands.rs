@@ -1,5 +1,7 @@
 //! What COMMAND and INFO say of each command, next to what redis-server says of it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use thermocline_protocol::Reply;
 use thermocline_tests::Connection;
 use thermocline_tests::compat::pair::{Pair, PairedClient};
@@ -86,6 +88,39 @@ fn arguments_are_described_as_redis_describes_them() {
     }
 }
 
+/// What 7.2 says otherwise than 7.0: of which command, and which field of its documentation.
+const NEWER_DOCUMENTATION: [(&str, &str); 5] = [
+    ("acl|log", "history"),
+    ("xinfo|consumers", "history"),
+    ("xinfo|stream", "history"),
+    ("zrank", "history"),
+    ("zrevrank", "history"),
+];
+
+#[test]
+fn commands_are_documented_as_redis_documents_them() {
+    let pair = Pair::start();
+    let mut client = pair.connect();
+    let mut differences = Vec::new();
+    for name in common_commands(&mut client) {
+        let (theirs, ours) = both(&mut client, &["COMMAND", "DOCS", &name]);
+        let [theirs, ours] = [&theirs, &ours].map(|reply| {
+            let documentation = reply.as_elements().expect("a map")[1].as_elements().expect("a map").to_vec();
+            let pairs = documentation.chunks(2).map(|pair| (text(&pair[0]), comparable(&pair[1])));
+            pairs.collect::<BTreeMap<String, Reply>>()
+        });
+        for field in
+            ["since", "group", "complexity", "doc_flags", "deprecated_since", "replaced_by", "history"]
+        {
+            let (ours, theirs) = (ours.get(field), theirs.get(field));
+            if ours != theirs && !NEWER_DOCUMENTATION.contains(&(&*name, field)) {
+                differences.push(format!("{field} of {name}: {ours:?}, not {theirs:?}"));
+            }
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
 #[test]
 fn the_use_of_keys_follows_from_the_arguments_as_in_redis() {
     let pair = Pair::start();
@@ -126,12 +161,114 @@ fn the_use_of_keys_follows_from_the_arguments_as_in_redis() {
         "PING x",
         "GET k k",
         "NOTHING k",
+        // As many as a number says, with and without a target before it.
+        "EVAL script 2 a b c",
+        "EVAL script 0 a",
+        "EVAL script 3 a b",
+        "EVAL script -1 a",
+        "EVAL script x a",
+        "EVALSHA_RO sha 1 a b",
+        "FCALL f 2 a b",
+        "LMPOP 2 a b LEFT",
+        "BLMPOP 0 2 a b LEFT COUNT 2",
+        "ZMPOP 1 a MIN",
+        "BZMPOP 0 1 a MAX",
+        "SINTERCARD 2 a b LIMIT 1",
+        "ZUNION 2 a b WEIGHTS 1 2",
+        "ZINTERCARD 1 a",
+        "ZDIFF 2 a",
+        "ZUNIONSTORE t 2 a b WEIGHTS 1 2",
+        "ZINTERSTORE t 1 a",
+        "ZDIFFSTORE t 3 a b",
+        "ZRANGESTORE t s 0 1",
+        // Behind a word.
+        "XREAD COUNT 2 STREAMS a b 0 0",
+        "XREAD STREAMS a b 0",
+        "XREAD streams a $",
+        "XREADGROUP GROUP g c BLOCK 1 STREAMS a b > 0",
+        "XREADGROUP GROUP streams c STREAMS a >",
+        "SORT a",
+        "SORT a BY x GET y STORE b",
+        "SORT a STORE b STORE c",
+        "SORT_RO a BY x",
+        "GEORADIUS a 1 2 3 km",
+        "GEORADIUS a 1 2 3 km STORE b",
+        "GEORADIUS a 1 2 3 km COUNT 1 STOREDIST b",
+        "GEORADIUSBYMEMBER a m 3 km STORE b",
+        "GEORADIUS_RO a 1 2 3 km",
+        "GEOSEARCHSTORE t s FROMMEMBER m BYRADIUS 1 km",
+        "MIGRATE host 1 k 0 10",
+        "MIGRATE host 1 '' 0 10 KEYS a b",
+        // Ranges, and two keys of different use.
+        "BLPOP a b 0",
+        "BRPOPLPUSH a b 0",
+        "BZPOPMIN a b 0",
+        "LMOVE a b LEFT RIGHT",
+        "RPOPLPUSH a b",
+        "SMOVE a b m",
+        "SINTERSTORE t a b",
+        "PFMERGE t a b",
+        "PFCOUNT a b",
+        "WATCH a b",
+        "XGROUP CREATE k g $",
+        "XINFO STREAM k",
+        "HSET k f v",
+        "HGETALL k",
+        "LPOP k",
+        "SPOP k",
+        "ZADD k 1 m",
+        "ZPOPMIN k",
+        "XADD k * f v",
+        "XACK k g 1",
+        "PUBLISH c m",
+        "SUBSCRIBE c",
     ] {
+        let name = request.split(' ').next().expect("a name");
+        let known = client.subject.line(&format!("COMMAND INFO {name}"));
+        if name != "NOTHING" && known.as_elements().is_some_and(|known| known[0].as_elements().is_none()) {
+            continue;
+        }
         for subcommand in ["GETKEYS", "GETKEYSANDFLAGS"] {
             let words: Vec<&str> = ["COMMAND", subcommand].into_iter().chain(request.split(' ')).collect();
             let (theirs, ours) = both(&mut client, &words);
             assert_eq!(comparable(&ours), comparable(&theirs), "{subcommand} {request}");
         }
+    }
+}
+
+#[test]
+fn lists_of_commands_are_filtered_as_in_redis() {
+    let pair = Pair::start();
+    let mut client = pair.connect();
+    let common = common_commands(&mut client);
+    let (categories, own) = both(&mut client, &["ACL", "CAT"]);
+    assert_eq!(own, categories);
+    let mut filters: Vec<Vec<String>> = Vec::new();
+    for category in categories.as_elements().expect("categories").iter().map(text) {
+        filters.push(vec!["ACL".into(), "CAT".into(), category.to_uppercase()]);
+        filters.push(["COMMAND", "LIST", "FILTERBY", "ACLCAT", &*category].map(String::from).to_vec());
+    }
+    for pattern in ["*", "get*", "CONFIG|*", "*|help", "x?d*", "[sz]add", "nothing"] {
+        filters.push(["COMMAND", "LIST", "FILTERBY", "PATTERN", pattern].map(String::from).to_vec());
+    }
+    for filter in filters {
+        let words: Vec<&str> = filter.iter().map(String::as_str).collect();
+        let (theirs, ours) = both(&mut client, &words);
+        let [theirs, ours] = [theirs, ours].map(|reply| {
+            let names =
+                reply.as_elements().unwrap_or_else(|| panic!("{filter:?}: {reply:?}")).iter().map(text);
+            names.filter(|name| common.contains(name)).collect::<BTreeSet<String>>()
+        });
+        assert_eq!(ours, theirs, "{filter:?}");
+    }
+    for request in [
+        "COMMAND LIST FILTERBY MODULE nothing",
+        "COMMAND LIST FILTERBY ACLCAT nothing",
+        "COMMAND LIST FILTERBY NOTHING x",
+        "COMMAND LIST FILTERBY PATTERN",
+        "COMMAND LIST x",
+    ] {
+        assert_eq!(client.subject.line(request), client.reference.line(request), "{request}");
     }
 }
 

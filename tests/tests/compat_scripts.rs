@@ -47,3 +47,8 @@ fn hyperloglog_commands_reply_as_redis_does() {
 fn transactions_reply_as_redis_does() {
     check(include_str!("../compat/transactions.txt"));
 }
+
+#[test]
+fn blocking_commands_reply_as_redis_does() {
+    check(include_str!("../compat/blocking.txt"));
+}

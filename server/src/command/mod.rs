@@ -19,6 +19,7 @@ pub mod generic;
 pub mod geo;
 pub mod hash;
 pub(crate) mod help;
+pub mod history;
 pub mod hyperloglog;
 pub mod key_use;
 pub mod list;
@@ -72,7 +73,7 @@ pub struct Command {
     pub summary: &'static str,
     /// The version of Redis that introduced it.
     pub since: &'static str,
-    /// Its complexity, such as `"O(1)"`.
+    /// Its complexity, such as `"O(1)"`; empty where Redis does not say.
     pub complexity: &'static str,
     /// What runs it.
     pub handler: Handler,

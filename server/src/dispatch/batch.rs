@@ -8,6 +8,7 @@ use thermocline_protocol::{ArgumentRanges, Arguments, Limits, ReplyEncoder};
 use super::execute::Outcome;
 use super::input::{Input, Next};
 use crate::command::Flags;
+use crate::command::server::slowlog::SlowDuration;
 use crate::command::table::CommandEntry;
 use crate::server::{Server, Thread};
 use crate::session::Session;
@@ -26,6 +27,8 @@ pub(crate) struct Scratch {
     pub(super) arguments: ArgumentRanges,
     /// Empty unless a batch has just stopped at a cold value.
     pub(super) fetched: Fetched,
+    /// When the request began that a batch has just stopped at, by the thread's stopwatch.
+    pub(super) began: u64,
 }
 
 /// Why a batch does not go on.
@@ -54,6 +57,8 @@ pub(super) struct Batch<'a> {
     pub(super) began: u64,
     /// Commands that take at least this long are reported.
     pub(super) slow_ns: u64,
+    /// For how long the command at hand has waited for the SSD, in nanoseconds.
+    pub(super) waited_ns: u64,
     /// Whether the histograms of commands are told: `latency-tracking`.
     pub(super) tracks_latency: bool,
     /// Whether nothing was read from the SSD for it.
@@ -85,6 +90,7 @@ impl<'a> Batch<'a> {
             now: server.clock.now(),
             began: thread.stopwatch.raw(),
             slow_ns: slow_ns(server),
+            waited_ns: 0,
             tracks_latency: server.config.latency_tracking(),
             is_hot: true,
             answered: 0,
@@ -162,16 +168,23 @@ impl<'a> Batch<'a> {
         lap_ns
     }
 
-    /// Reports a command that took long to SLOWLOG and LATENCY.
+    /// Reports a command that took long to SLOWLOG and LATENCY. `waited_ns` of its time it waited for the SSD.
     #[cold]
     #[inline(never)]
-    pub(super) fn note_slow(&mut self, entry: &CommandEntry, arguments: Arguments<'_>, duration_ns: u64) {
+    pub(super) fn note_slow(
+        &mut self,
+        entry: &CommandEntry,
+        arguments: Arguments<'_>,
+        duration_ns: u64,
+        waited_ns: u64,
+    ) {
         let (server, config) = (self.server, &self.server.config);
         let duration_us = duration_ns / 1000;
         let threshold_us = config.slowlog_threshold_us();
         if !entry.has(Flags::SKIP_SLOWLOG) && threshold_us >= 0 && duration_us >= threshold_us as u64 {
             let length_max = config.slowlog_max_length();
-            server.slowlog.record(self.now, duration_us, arguments, self.session, length_max);
+            let duration = SlowDuration { total_us: duration_us, waited_us: waited_ns / 1000 };
+            server.slowlog.record(self.now, duration, arguments, self.session, length_max);
         }
         let (duration_ms, threshold_ms) = (duration_us / 1000, config.latency_monitor_threshold_ms());
         if threshold_ms > 0 && duration_ms >= threshold_ms {

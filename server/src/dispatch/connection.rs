@@ -122,7 +122,7 @@ impl Client {
     /// Runs all requests that are there, in the thread's scratch memory.
     fn run_batch(&mut self, connection: &Connection, output: &mut Vec<u8>) -> Stop {
         let mut scratch = self.thread.scratch.borrow_mut();
-        let Scratch { arguments, fetched } = &mut *scratch;
+        let Scratch { arguments, fetched, began } = &mut *scratch;
         let mut batch = Batch::new(&self.thread, &mut self.session, output, fetched);
         let stop = loop {
             let stop = batch.run(&mut self.input, arguments);
@@ -131,6 +131,7 @@ impl Client {
             self.thread.metrics.input_bytes.add(received.len() as u64);
             self.input.receive(received);
         };
+        *began = batch.began;
         let (now, last_command) = (batch.now, batch.last_command);
         drop(scratch);
         self.note_batch(now, last_command);

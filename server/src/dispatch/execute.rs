@@ -241,8 +241,11 @@ impl<'a> Batch<'a> {
             }
         }
         self.last_command = Some(entry.id);
-        let duration_ns = self.lap_ns();
-        metrics.note_call(duration_ns, self.tracks_latency);
+        let (duration_ns, waited_ns) = (self.lap_ns(), std::mem::take(&mut self.waited_ns));
+        metrics.note_call(duration_ns.saturating_sub(waited_ns), self.tracks_latency);
+        if waited_ns > 0 {
+            metrics.note_wait(waited_ns, self.tracks_latency);
+        }
         // The clock's last bits choose a few calls at random.
         if self.began & DRAM_SAMPLE_MASK == 0
             && self.is_hot
@@ -252,7 +255,7 @@ impl<'a> Batch<'a> {
             self.server.engine.note_dram_read(duration_ns);
         }
         if duration_ns >= self.slow_ns {
-            self.note_slow(entry, arguments, duration_ns);
+            self.note_slow(entry, arguments, duration_ns, waited_ns);
         }
         self.drop_unwanted_reply(start, replies);
         Outcome::Answered

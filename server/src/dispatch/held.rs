@@ -31,7 +31,7 @@ pub(super) fn run(
     let start = output.len();
     let began = thread.stopwatch.raw();
     let metrics = thread.metrics.command(entry.id);
-    let mut attempts = 0;
+    let (mut attempts, mut waited_ns) = (0, 0);
     let failure = loop {
         let Err(failure) = run_once(thread, session, output, held, entry, arguments) else { break None };
         output.truncate(start);
@@ -39,7 +39,10 @@ pub(super) fn run(
         match failure {
             Failure::Cold if attempts > ATTEMPTS_MAX => break Some(Failure::error(refusal::RESTLESS)),
             Failure::Cold => {
-                if let Err(error) = fetch_now(&thread.reader, held.fetched_mut()) {
+                let asked = thread.stopwatch.raw();
+                let read = fetch_now(&thread.reader, held.fetched_mut());
+                waited_ns += thread.stopwatch.delta_as_nanos(asked, thread.stopwatch.raw());
+                if let Err(error) = read {
                     break Some(Failure::error(format!("ERR {error}")));
                 }
             }
@@ -65,7 +68,11 @@ pub(super) fn run(
         ReplyEncoder::new(output, session.protocol).error(text.as_bytes());
     }
     let duration_ns = thread.stopwatch.delta_as_nanos(began, thread.stopwatch.raw());
-    metrics.note_call(duration_ns, thread.server.config.latency_tracking());
+    let tracks_latency = thread.server.config.latency_tracking();
+    metrics.note_call(duration_ns.saturating_sub(waited_ns), tracks_latency);
+    if waited_ns > 0 {
+        metrics.note_wait(waited_ns, tracks_latency);
+    }
 }
 
 fn run_once(

@@ -44,9 +44,13 @@ pub(super) async fn run_to_end(
     output: &mut Vec<u8>,
     mut stop: Stop,
 ) -> io::Result<()> {
-    let mut fetched = std::mem::take(&mut thread.scratch.borrow_mut().fetched);
+    let (mut fetched, began) = {
+        let scratch = &mut *thread.scratch.borrow_mut();
+        (std::mem::take(&mut scratch.fetched), scratch.began)
+    };
     let mut arguments = ArgumentRanges::new();
-    let mut reading = Reading::default();
+    let began = (stop == Stop::Waits(Outcome::Cold)).then_some(began);
+    let mut reading = Reading { began, ..Reading::default() };
     loop {
         let mut fetch_failure = None;
         let mut waited_for_room = false;
@@ -60,7 +64,9 @@ pub(super) async fn run_to_end(
             Stop::Waits(Outcome::Answered) => unreachable!("an answered request does not stop a batch"),
             Stop::Waits(Outcome::Cold) => {
                 let now = thread.server.clock.now();
+                let asked = thread.stopwatch.raw();
                 fetch_failure = reading.read(thread, client, &mut fetched, now).await;
+                reading.waited_ns += thread.stopwatch.delta_as_nanos(asked, thread.stopwatch.raw());
             }
             Stop::Waits(Outcome::NoRoom) => {
                 send(connection, client, output).await?;
@@ -101,6 +107,7 @@ pub(super) async fn run_to_end(
         if let Some(began) = reading.began.take() {
             // A command that waited for the SSD took that long.
             batch.began = began;
+            batch.waited_ns = std::mem::take(&mut reading.waited_ns);
         }
         stop = batch.run(&mut client.input, &mut arguments);
         reading.note_run(&mut batch, &stop);
@@ -118,6 +125,8 @@ struct Reading {
     looked_through: usize,
     /// When the request began, by the thread's stopwatch.
     began: Option<u64>,
+    /// For how long it has waited for its values, in nanoseconds.
+    waited_ns: u64,
 }
 
 impl Reading {
@@ -150,6 +159,7 @@ impl Reading {
         }
         if *stop == Stop::Waits(Outcome::Cold) {
             self.began = Some(batch.began);
+            self.waited_ns = batch.waited_ns;
         }
         if self.looked_through == 0 && batch.answered > 0 {
             batch.fetched.clear_values();

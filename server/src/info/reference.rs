@@ -19,15 +19,24 @@ are in the unit that the name ends with. Fields of Redis that have no meaning he
 Redis without that feature shows, and are not listed. `TIER LATENCY` replies the latencies with their counts and maxima;
 `TIER LATENCY RESET` starts them anew.
 
+A command's time is what it ran, as in Redis: what it waited for the SSD before that is told apart. `LATENCY HISTOGRAM
+[command ...]` and INFO's `latencystats` and `commandstats` show the time it ran, `TIER LATENCY HISTOGRAM [command ...]`
+shows the waits in the same form, for the calls that waited. SLOWLOG and LATENCY judge what a client had to wait for, so there a
+command's duration is the sum of both; `TIER SLOWLOG [count]` replies what `SLOWLOG GET` does, each entry with a seventh
+element: the microseconds that it waited for the SSD. (`SLOWLOG GET` itself has Redis' six elements, because there are
+client libraries that lose track of the connection when there are more.)
+
 Some metrics exist once per command, error code or database:
 
 | Prometheus | INFO | |
 |---|---|---|
 | `command_calls{command=\"get\"}` | `cmdstat_get:calls=` | counter: calls of a command |
-| `command_usec{command=\"get\"}` | `cmdstat_get:usec=` | counter: microseconds that it ran, waits for the SSD included |
+| `command_usec{command=\"get\"}` | `cmdstat_get:usec=` | counter: microseconds that it ran, waits for the SSD not included |
 | `command_usec_per_call{command=\"get\"}` | `cmdstat_get:usec_per_call=` | gauge: their quotient |
 | `command_rejected_calls{command=\"get\"}` | `cmdstat_get:rejected_calls=` | counter: refused before it ran |
 | `command_failed_calls{command=\"get\"}` | `cmdstat_get:failed_calls=` | counter: replied with an error |
+| `command_cold_calls{command=\"get\"}` | `cmdstat_get:cold_calls=` | counter: calls that waited for the SSD; absent while there were none |
+| `command_cold_usec{command=\"get\"}` | `cmdstat_get:cold_usec=` | counter: microseconds that they waited |
 | `error_replies{code=\"ERR\"}` | `errorstat_ERR:count=` | counter: error replies by their first word |
 | `database_keys{database=\"db0\"}` | `db0:keys=` | gauge: keys of a database |
 | `database_expires{database=\"db0\"}` | `db0:expires=` | gauge: keys of a database that have an expiry |

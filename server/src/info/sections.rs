@@ -306,31 +306,36 @@ fn commandstats(server: &View<'_>) -> Vec<Field> {
             decimals,
         };
         let mean_us = if summary.calls == 0 { 0.0 } else { duration_us / summary.calls as f64 };
-        Field {
-            name: format!("cmdstat_{name}").into(),
-            help: "",
-            value: FieldValue::Family(vec![
-                sample("command_calls", "calls", "Calls of a command.", true, summary.calls as f64, 0),
-                sample("command_usec", "usec", "Microseconds that a command ran.", true, duration_us, 0),
-                sample("command_usec_per_call", "usec_per_call", "Mean of the above.", false, mean_us, 2),
-                sample(
-                    "command_rejected_calls",
-                    "rejected_calls",
-                    "Refused before it ran.",
-                    true,
-                    summary.rejected as f64,
-                    0,
-                ),
-                sample(
-                    "command_failed_calls",
-                    "failed_calls",
-                    "Replied with an error.",
-                    true,
-                    summary.failed as f64,
-                    0,
-                ),
-            ]),
+        let mut samples = vec![
+            sample("command_calls", "calls", "Calls of a command.", true, summary.calls as f64, 0),
+            sample("command_usec", "usec", "Microseconds that a command ran.", true, duration_us, 0),
+            sample("command_usec_per_call", "usec_per_call", "Mean of the above.", false, mean_us, 2),
+            sample(
+                "command_rejected_calls",
+                "rejected_calls",
+                "Refused before it ran.",
+                true,
+                summary.rejected as f64,
+                0,
+            ),
+            sample(
+                "command_failed_calls",
+                "failed_calls",
+                "Replied with an error.",
+                true,
+                summary.failed as f64,
+                0,
+            ),
+        ];
+        if summary.waits > 0 {
+            // Clients read these lines as Redis writes them, so what was hot all along looks as in Redis.
+            let wait_us = summary.wait_ns as f64 / 1000.0;
+            let help = "Calls that waited for the SSD.";
+            samples.push(sample("command_cold_calls", "cold_calls", help, true, summary.waits as f64, 0));
+            let help = "Microseconds that they waited.";
+            samples.push(sample("command_cold_usec", "cold_usec", help, true, wait_us, 0));
         }
+        Field { name: format!("cmdstat_{name}").into(), help: "", value: FieldValue::Family(samples) }
     };
     called_commands(server).map(field).collect()
 }
@@ -359,7 +364,10 @@ fn latencystats(server: &View<'_>) -> Vec<Field> {
     let percentiles = server.config.latency_percentiles();
     let field = |(name, summary): (&str, CommandSummary)| {
         let show = |percentile: &f64| {
-            format!("p{percentile}={:.3}", summary.percentile_ns(percentile / 100.0) as f64 / 1000.0)
+            format!(
+                "p{percentile}={:.3}",
+                summary.histogram.percentile_ns(percentile / 100.0) as f64 / 1000.0
+            )
         };
         let shown: Vec<String> = percentiles.iter().map(show).collect();
         Field {

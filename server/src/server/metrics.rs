@@ -40,14 +40,20 @@ impl Counter {
 pub struct CommandMetrics {
     /// How often it ran.
     pub calls: Counter,
-    /// How long it ran in all, in nanoseconds.
+    /// How long it ran in all, in nanoseconds, waits for the SSD not included.
     pub duration_ns: Counter,
     /// How often it replied with an error.
     pub failed: Counter,
     /// How often it was refused before it ran.
     pub rejected: Counter,
+    /// How often it waited for the SSD.
+    pub waits: Counter,
+    /// How long it waited for the SSD in all, in nanoseconds.
+    pub wait_ns: Counter,
     /// Made at the first call: most commands are never called.
     histogram: OnceLock<Box<LatencyHistogram>>,
+    /// Made at the first wait.
+    wait_histogram: OnceLock<Box<LatencyHistogram>>,
 }
 
 impl CommandMetrics {
@@ -58,6 +64,16 @@ impl CommandMetrics {
         self.duration_ns.add(duration_ns);
         if tracks_latency {
             self.histogram.get_or_init(Box::default).note(duration_ns);
+        }
+    }
+
+    /// A call of it waited so long for the SSD.
+    #[cold]
+    pub(crate) fn note_wait(&self, wait_ns: u64, tracks_latency: bool) {
+        self.waits.add(1);
+        self.wait_ns.add(wait_ns);
+        if tracks_latency {
+            self.wait_histogram.get_or_init(Box::default).note(wait_ns);
         }
     }
 }
@@ -102,28 +118,57 @@ fn bucket_end_ns(bucket: usize) -> u64 {
 pub struct CommandSummary {
     /// How often it ran.
     pub calls: u64,
-    /// How long it ran in all, in nanoseconds.
+    /// How long it ran in all, in nanoseconds, waits for the SSD not included.
     pub duration_ns: u64,
     /// How often it replied with an error.
     pub failed: u64,
     /// How often it was refused before it ran.
     pub rejected: u64,
-    /// Calls by duration, ascending: the longest duration of a bucket in nanoseconds, and how many fell into it.
-    /// Buckets without calls are left out, and calls while `latency-tracking` was off are in none.
-    pub histogram: Vec<(u64, u64)>,
+    /// How often it waited for the SSD.
+    pub waits: u64,
+    /// How long it waited for the SSD in all, in nanoseconds.
+    pub wait_ns: u64,
+    /// Its calls by duration, but for those while `latency-tracking` was off.
+    pub histogram: Durations,
+    /// Its waits for the SSD by duration.
+    pub wait_histogram: Durations,
 }
 
-impl CommandSummary {
-    /// How many calls the histogram knows.
-    pub fn tracked_calls(&self) -> u64 {
-        self.histogram.iter().map(|(_, count)| count).sum()
+/// How often which duration occurred, ascending: the longest duration of a bucket in nanoseconds, and how many fell
+/// into it. Empty buckets are left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Durations(pub Vec<(u64, u64)>);
+
+impl Durations {
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.0.iter().map(|(_, count)| count).sum()
     }
 
-    /// A duration in nanoseconds that this share of all calls (0 to 1) did not exceed, to a sixteenth.
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn of(buckets: &[u64]) -> Self {
+        let filled = buckets.iter().enumerate().filter(|(_, count)| **count > 0);
+        Self(filled.map(|(bucket, count)| (bucket_end_ns(bucket), *count)).collect())
+    }
+
+    fn subtract(&mut self, before: &Self) {
+        for (end_ns, count) in &mut self.0 {
+            if let Ok(at) = before.0.binary_search_by_key(end_ns, |(end_ns, _)| *end_ns) {
+                *count -= before.0[at].1;
+            }
+        }
+        self.0.retain(|(_, count)| *count > 0);
+    }
+
+    /// A duration in nanoseconds that this share of all (0 to 1) did not exceed, to a sixteenth.
     pub fn percentile_ns(&self, share: f64) -> u64 {
-        let wanted = (self.tracked_calls() as f64 * share).ceil() as u64;
+        let wanted = (self.count() as f64 * share).ceil() as u64;
         let mut seen = 0;
-        for &(end_ns, count) in &self.histogram {
+        for &(end_ns, count) in &self.0 {
             seen += count;
             if seen >= wanted {
                 return end_ns;
@@ -278,12 +323,10 @@ impl Metrics {
             sum.duration_ns -= before.duration_ns;
             sum.failed -= before.failed;
             sum.rejected -= before.rejected;
-            for (end_ns, count) in &mut sum.histogram {
-                if let Ok(at) = before.histogram.binary_search_by_key(end_ns, |(end_ns, _)| *end_ns) {
-                    *count -= before.histogram[at].1;
-                }
-            }
-            sum.histogram.retain(|(_, count)| *count > 0);
+            sum.waits -= before.waits;
+            sum.wait_ns -= before.wait_ns;
+            sum.histogram.subtract(&before.histogram);
+            sum.wait_histogram.subtract(&before.wait_histogram);
         }
         sum
     }
@@ -315,21 +358,26 @@ impl Metrics {
 
     fn absolute_command(&self, id: usize) -> CommandSummary {
         let mut sum = CommandSummary::default();
-        let mut buckets = [0u64; BUCKETS];
+        let (mut buckets, mut wait_buckets) = ([0u64; BUCKETS], [0u64; BUCKETS]);
         for thread in self.threads.lock().iter() {
             let command = thread.command(id);
             sum.calls += command.calls.get();
             sum.duration_ns += command.duration_ns.get();
             sum.failed += command.failed.get();
             sum.rejected += command.rejected.get();
-            if let Some(histogram) = command.histogram.get() {
-                for (sum, bucket) in buckets.iter_mut().zip(&histogram.buckets) {
-                    *sum += u64::from(bucket.load(Ordering::Relaxed));
-                }
+            sum.waits += command.waits.get();
+            sum.wait_ns += command.wait_ns.get();
+            for (sums, histogram) in
+                [(&mut buckets, &command.histogram), (&mut wait_buckets, &command.wait_histogram)]
+            {
+                let counted = histogram.get().into_iter().flat_map(|histogram| &histogram.buckets);
+                sums.iter_mut()
+                    .zip(counted)
+                    .for_each(|(sum, n)| *sum += u64::from(n.load(Ordering::Relaxed)));
             }
         }
-        let filled = buckets.into_iter().enumerate().filter(|(_, count)| *count > 0);
-        sum.histogram = filled.map(|(bucket, count)| (bucket_end_ns(bucket), count)).collect();
+        sum.histogram = Durations::of(&buckets);
+        sum.wait_histogram = Durations::of(&wait_buckets);
         sum
     }
 }
@@ -363,9 +411,26 @@ mod tests {
         metrics.reset();
         assert_eq!((metrics.command(1), metrics.totals()), (CommandSummary::default(), Totals::default()));
         threads[0].command(1).note_call(500, true);
-        assert_eq!(metrics.command(1).histogram.len(), 1);
+        assert_eq!(metrics.command(1).histogram.0.len(), 1);
         threads[0].command(1).note_call(5000, false);
-        assert_eq!((metrics.command(1).calls, metrics.command(1).tracked_calls()), (2, 1));
-        assert!((500..=531).contains(&metrics.command(1).percentile_ns(0.99)));
+        assert_eq!((metrics.command(1).calls, metrics.command(1).histogram.count()), (2, 1));
+        assert!((500..=531).contains(&metrics.command(1).histogram.percentile_ns(0.99)));
+    }
+
+    #[test]
+    fn waits_are_counted_apart() {
+        let metrics = Metrics::new(1);
+        let thread = metrics.add_thread();
+        thread.command(0).note_call(1000, true);
+        thread.command(0).note_wait(90_000, true);
+        thread.command(0).note_call(1000, true);
+        let summary = metrics.command(0);
+        assert_eq!(
+            (summary.calls, summary.duration_ns, summary.waits, summary.wait_ns),
+            (2, 2000, 1, 90_000)
+        );
+        assert_eq!((summary.histogram.count(), summary.wait_histogram.count()), (2, 1));
+        metrics.reset();
+        assert_eq!(metrics.command(0), CommandSummary::default());
     }
 }

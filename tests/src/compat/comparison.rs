@@ -36,7 +36,7 @@ fn rule_for(request: &Request) -> Rule {
         "TTL" | "EXPIRETIME" => Rule::Time { tolerance: CLOCK_TOLERANCE_MS / 1000 },
         "PTTL" | "PEXPIRETIME" => Rule::Time { tolerance: CLOCK_TOLERANCE_MS },
         // Which keys one call returns is up to the server; whole iterations are compared as sets.
-        "SCAN" | "RANDOMKEY" | "TIME" => Rule::Kind,
+        "SCAN" | "ZSCAN" | "RANDOMKEY" | "ZRANDMEMBER" | "TIME" => Rule::Kind,
         // Payloads end in a version and a checksum, and compress as they like: they are compared by what they restore to.
         "DUMP" => Rule::Kind,
         // Whether a small integer is shared between keys is nobody's business but the server's.
@@ -60,23 +60,51 @@ pub fn compare(request: &Request, reference: &[u8], subject: &[u8]) -> Result<()
     if reference == subject {
         return Ok(());
     }
-    let (reference, subject) = (decode(reference), decode(subject));
+    compare_replies(request, &decode(reference), &decode(subject))
+}
+
+/// As [`compare`], for the reply to EXEC: each reply in it is compared as the reply to its own command is.
+///
+/// # Errors
+///
+/// The difference in words.
+pub fn compare_transaction(commands: &[&Request], reference: &[u8], subject: &[u8]) -> Result<(), String> {
+    if reference == subject {
+        return Ok(());
+    }
+    let replies = (decode(reference), decode(subject));
+    let (Reply::Array(reference), Reply::Array(subject)) = &replies else {
+        return Err(format!("reference: {:?}\nsubject:   {:?}", replies.0, replies.1));
+    };
+    if reference.len() != commands.len() || subject.len() != commands.len() {
+        return Err(format!("{} and {} replies to {}", reference.len(), subject.len(), commands.len()));
+    }
+    for (command, (reference, subject)) in commands.iter().zip(reference.iter().zip(subject)) {
+        compare_replies(command, reference, subject).map_err(|what| format!("{command:?}\n{what}"))?;
+    }
+    Ok(())
+}
+
+fn compare_replies(request: &Request, reference: &Reply, subject: &Reply) -> Result<(), String> {
+    if reference == subject {
+        return Ok(());
+    }
     let is_same = match rule_for(request) {
         _ if reference.is_error() || subject.is_error() => false,
         Rule::Exact => false,
-        Rule::AnyOrder => sorted(&reference) == sorted(&subject) && is_same_kind(&reference, &subject),
+        Rule::AnyOrder => sorted(reference) == sorted(subject) && is_same_kind(reference, subject),
         Rule::AnyFieldOrder => {
-            is_same_kind(&reference, &subject) && sorted_fields(&reference) == sorted_fields(&subject)
+            is_same_kind(reference, subject) && sorted_fields(reference) == sorted_fields(subject)
         }
-        Rule::Time { tolerance } => match (&reference, &subject) {
+        Rule::Time { tolerance } => match (reference, subject) {
             (Reply::Integer(a), Reply::Integer(b)) => *a >= 0 && *b >= 0 && (a - b).abs() <= tolerance,
             _ => false,
         },
-        Rule::Kind => is_same_kind(&reference, &subject),
-        Rule::StreamTimes => stream_replies::is_same(&reference, &subject, CLOCK_TOLERANCE_MS),
-        Rule::Greeting => is_same_kind(&reference, &subject) && greeting(&reference) == greeting(&subject),
+        Rule::Kind => is_same_kind(reference, subject),
+        Rule::StreamTimes => stream_replies::is_same(reference, subject, CLOCK_TOLERANCE_MS),
+        Rule::Greeting => is_same_kind(reference, subject) && greeting(reference) == greeting(subject),
     };
-    if is_same || known_differences::reason(request, &reference, &subject).is_some() {
+    if is_same || known_differences::reason(request, reference, subject).is_some() {
         return Ok(());
     }
     Err(format!("reference: {reference:?}\nsubject:   {subject:?}"))

@@ -4,9 +4,11 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
-use crate::compat::commands::{bits, connection, expiry, hyperloglogs, keyspace, streams, strings};
+use crate::compat::commands::{
+    bits, connection, expiry, geo, hyperloglogs, keyspace, sorted_sets, streams, strings,
+};
 use crate::compat::request::Request;
-use crate::compat::values::{DATABASES, garbage, keys, long_key, pattern, pick, typed_key, value};
+use crate::compat::values::{DATABASES, garbage, keys, lex_key, long_key, pattern, pick, typed_key, value};
 
 /// How many clients take turns.
 pub const CLIENTS: usize = 4;
@@ -39,6 +41,8 @@ const FAMILIES: &[Family] = &[
     family("bitmap", 15, None, bits::request),
     family("hyperloglog", 8, Some('p'), hyperloglogs::request),
     family("stream", 20, Some('x'), streams::request),
+    family("sorted_set", 25, Some('z'), sorted_sets::request),
+    family("geo", 10, Some('g'), geo::request),
     family("expiry", 10, None, expiry::request),
     family("keyspace", 23, None, keyspace::request),
     family("connection", 7, None, connection::request),
@@ -135,6 +139,11 @@ impl Generator {
             25..=274 => {
                 Step::Demote { database: rng.random_range(0..DATABASES), keys: some_keys(rng, focus, 6) }
             }
+            275..=314 => Step::Batch { client, requests: transaction(rng, focus) },
+            315..=324 => {
+                let watch = Request::new("WATCH").args(some_keys(rng, focus, 3));
+                Step::Batch { client, requests: vec![watch] }
+            }
             _ => {
                 let length = if rng.random_ratio(2, 3) { 1 } else { rng.random_range(2..=MAX_PIPELINE) };
                 Step::Batch { client, requests: (0..length).map(|_| request(rng, focus)).collect() }
@@ -149,7 +158,9 @@ fn request(rng: &mut StdRng, focus: Option<Family>) -> Request {
     });
     let mut request = (family.request)(rng);
     // 7.0 sets the name of a HELLO that it then refuses, 7.2 does not: that would show much later, in CLIENT GETNAME.
-    if rng.random_ratio(1, 40) && request.name() != "HELLO" {
+    // Another score would make ranges of members undefined.
+    let keeps_scores = request.name() == "ZADD" && request.0[1].starts_with(b"y");
+    if rng.random_ratio(1, 40) && request.name() != "HELLO" && !keeps_scores {
         corrupt(rng, &mut request);
     }
     if rng.random_ratio(1, 10) {
@@ -158,12 +169,21 @@ fn request(rng: &mut StdRng, focus: Option<Family>) -> Request {
     request
 }
 
+/// A few commands between MULTI and EXEC; a transaction is not always run.
+fn transaction(rng: &mut StdRng, focus: Option<Family>) -> Vec<Request> {
+    let mut requests = vec![Request::new("MULTI")];
+    requests.extend((0..rng.random_range(0..=8)).map(|_| request(rng, focus)));
+    requests.push(Request::new(if rng.random_ratio(1, 20) { "DISCARD" } else { "EXEC" }));
+    requests
+}
+
 /// Up to `most` keys, mostly those of the family that a run concentrates on.
 fn some_keys(rng: &mut StdRng, focus: Option<Family>, most: usize) -> Vec<Vec<u8>> {
     match focus.and_then(|family| family.letter) {
         Some(letter) if rng.random_ratio(3, 4) => {
             let count = rng.random_range(1..=most);
-            (0..count).map(|_| typed_key(rng, letter)).collect()
+            let has_lex_keys = letter == 'z' && rng.random_ratio(1, 5);
+            (0..count).map(|_| if has_lex_keys { lex_key(rng) } else { typed_key(rng, letter) }).collect()
         }
         _ => keys(rng, 1, most),
     }

@@ -24,19 +24,17 @@ const KNOWN_DIFFERENCES: &[KnownDifference] = &[
         },
     },
     KnownDifference {
-        reason: "7.2: BITCOUNT and BITPOS check their arguments even if the key does not exist (redis#11734)",
+        reason: "7.2: BITCOUNT and BITPOS check their arguments first, whatever the key is (redis#11734)",
         applies: |request, reference, subject| {
             matches!(request.name().as_str(), "BITCOUNT" | "BITPOS")
-                && reference.as_integer().is_some()
+                && (reference.as_integer().is_some() || is_wrong_type(reference))
                 && subject.is_error()
         },
     },
     KnownDifference {
         reason: "7.2: XREAD and XREADGROUP say which of them they are where a stream has no id (redis#12238)",
         applies: |request, reference, subject| {
-            let begin = |reply: &Reply, text: &str| {
-                matches!(reply, Reply::Error(error) if error.starts_with(text.as_bytes()))
-            };
+            let begin = |reply: &Reply, text: &str| matches!(reply, Reply::Error(error) if error.starts_with(text.as_bytes()));
             matches!(request.name().as_str(), "XREAD" | "XREADGROUP")
                 && begin(reference, "ERR Unbalanced XREAD list of streams")
                 && begin(subject, "ERR Unbalanced 'xread")
@@ -51,7 +49,26 @@ const KNOWN_DIFFERENCES: &[KnownDifference] = &[
                 && !subject.is_error()
         },
     },
+    KnownDifference {
+        reason: "7.2: ZRANK and ZREVRANK take WITHSCORE",
+        applies: |request, reference, _| {
+            matches!(request.name().as_str(), "ZRANK" | "ZREVRANK")
+                && request.0.len() == 4
+                && reference.as_bytes().is_some_and(|text| text.starts_with(b"ERR wrong number of arguments"))
+        },
+    },
+    KnownDifference {
+        reason: "7.2: a timeout that is too long is called that, not negative",
+        applies: |_, reference, subject| {
+            reference.as_bytes() == Some(b"ERR timeout is negative")
+                && subject.as_bytes() == Some(b"ERR timeout is out of range")
+        },
+    },
 ];
+
+fn is_wrong_type(reply: &Reply) -> bool {
+    reply.is_error() && reply.as_bytes().is_some_and(|text| text.starts_with(b"WRONGTYPE"))
+}
 
 /// Why the two replies may differ, if they may.
 pub fn reason(request: &Request, reference: &Reply, subject: &Reply) -> Option<&'static str> {

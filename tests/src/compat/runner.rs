@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use thermocline_protocol::Reply;
 
-use crate::compat::comparison::compare;
+use crate::compat::comparison::{compare, compare_transaction};
 use crate::compat::generator::{CLIENTS, Family, Generator, Step};
 use crate::compat::pair::{Demoter, Pair, PairedClient};
 use crate::compat::rdb_payload::stamped_for_7_0;
@@ -146,10 +146,20 @@ impl Runner {
     /// Sends the requests to both and compares the replies; the reference's and the subject's.
     fn batch(&mut self, client: usize, requests: &[Request]) -> Result<Vec<(Reply, Reply)>, Box<Difference>> {
         let replies = self.clients[client].exchange(requests);
+        let mut queued = Vec::new();
         for (request, (reference, subject)) in requests.iter().zip(&replies) {
             self.summary.commands += 1;
             self.summary.errors += u64::from(reference[0] == b'-');
-            if let Err(what) = compare(request, reference, subject) {
+            let compared = match request.name().as_str() {
+                "EXEC" => compare_transaction(&std::mem::take(&mut queued), reference, subject),
+                _ => compare(request, reference, subject),
+            };
+            if reference == b"+QUEUED\r\n" {
+                queued.push(request);
+            } else {
+                queued.clear();
+            }
+            if let Err(what) = compared {
                 let difference = self.difference(client, request, what);
                 let are_both_errors = reference[0] == b'-' && subject[0] == b'-';
                 if !are_both_errors {
@@ -309,6 +319,7 @@ fn whole_value(key: &[u8], value_type: &Reply) -> Option<Request> {
     match value_type.as_bytes() {
         Some(b"string") => Some(Request::new("GET").arg(key)),
         Some(b"stream") => Some(Request::new("XINFO").arg("STREAM").arg(key).args(["FULL", "COUNT", "0"])),
+        Some(b"zset") => Some(Request::new("ZRANGE").arg(key).args(["0", "-1", "WITHSCORES"])),
         Some(b"list") => Some(Request::new("LRANGE").arg(key).args(["0", "-1"])),
         _ => None,
     }

@@ -19,9 +19,7 @@ const FIRST_FIELDS: [&[u8]; 2] = [b"length", b"name"];
 pub fn is_same(reference: &Reply, subject: &Reply, tolerance_ms: i64) -> bool {
     let about = |a: i64, b: i64| (a - b).abs() <= tolerance_ms;
     match (reference, subject) {
-        (Reply::Integer(a), Reply::Integer(b)) => {
-            a == b || a.min(b) >= &TIMES_FROM && about(*a, *b)
-        }
+        (Reply::Integer(a), Reply::Integer(b)) => a == b || a.min(b) >= &TIMES_FROM && about(*a, *b),
         (Reply::Array(_), Reply::Array(_)) | (Reply::Map(_), Reply::Map(_)) => {
             match (fields(reference), fields(subject)) {
                 (Some(a), Some(b)) => {
@@ -100,7 +98,14 @@ mod tests {
     }
 
     fn consumer(name: &str, pending: i64, idle: i64) -> Vec<Reply> {
-        vec![text("name"), text(name), text("pending"), Reply::Integer(pending), text("idle"), Reply::Integer(idle)]
+        vec![
+            text("name"),
+            text(name),
+            text("pending"),
+            Reply::Integer(pending),
+            text("idle"),
+            Reply::Integer(idle),
+        ]
     }
 
     fn newer(mut consumer: Vec<Reply>) -> Vec<Reply> {
@@ -110,7 +115,8 @@ mod tests {
 
     #[test]
     fn consumers_may_differ_in_times_and_in_what_is_new() {
-        let list = |consumers: Vec<Vec<Reply>>| Reply::Array(consumers.into_iter().map(Reply::Array).collect());
+        let list =
+            |consumers: Vec<Vec<Reply>>| Reply::Array(consumers.into_iter().map(Reply::Array).collect());
         let reference = list(vec![consumer("a", 1, 5)]);
         let subject = list(vec![newer(consumer("a", 1, 90)), newer(consumer("b", 0, 1))]);
         assert!(is_same(&reference, &subject, 100));

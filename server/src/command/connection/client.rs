@@ -102,7 +102,7 @@ const SUBCOMMANDS: &[Command] = &[
         arity: -3,
         flags: ADMIN,
         summary: "Suspends commands processing.",
-        since: "3.0.0",
+        since: "2.9.50",
         handler: Handler::Server(pause),
         ..CONNECTION
     },
@@ -112,7 +112,7 @@ const SUBCOMMANDS: &[Command] = &[
         flags: ADMIN,
         summary: "Resumes processing commands from paused clients.",
         since: "6.2.0",
-        complexity: "O(N) where N is the number of paused clients",
+        complexity: "O(N) Where N is the number of paused clients",
         handler: Handler::Server(unpause),
         ..CONNECTION
     },

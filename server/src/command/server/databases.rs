@@ -101,9 +101,11 @@ fn swapdb(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Fai
         database.ok_or(Failure::error(NO_SUCH_DATABASE))
     };
     let pair = [existing(one)?, existing(other)?];
-    context.databases.swap(pair[0], pair[1]);
-    let now = context.server.clock.now();
-    context.server.observers.swapped(&mut context.databases, pair, now);
+    if pair[0] != pair[1] {
+        context.databases.swap(pair[0], pair[1]);
+        let now = context.server.clock.now();
+        context.server.observers.swapped(&mut context.databases, pair, now);
+    }
     context.reply.ok();
     Ok(())
 }

@@ -3,6 +3,7 @@
 use thermocline_protocol::ReplyEncoder;
 
 use crate::command::categories::categories;
+use crate::command::history::{History, history_of};
 use crate::command::key_use::{KeyUse, key_use};
 use crate::command::syntax::{Argument, arguments_of};
 use crate::command::table::{CommandEntry, CommandTable};
@@ -174,20 +175,22 @@ pub(super) fn reply_flags(reply: &mut ReplyEncoder<'_>, key_use: KeyUse) {
 /// One pair of COMMAND DOCS' reply, without its key.
 pub(super) fn reply_documentation(reply: &mut ReplyEncoder<'_>, table: &CommandTable, entry: &CommandEntry) {
     let command = entry.command;
-    let texts = [
-        ("summary", command.summary),
-        ("since", command.since),
-        ("group", command.group),
-        ("complexity", command.complexity),
-    ];
+    let mut texts = vec![("summary", command.summary), ("since", command.since), ("group", command.group)];
+    if !command.complexity.is_empty() {
+        texts.push(("complexity", command.complexity));
+    }
     let arguments = arguments_of(&entry.full_name);
     let subcommands = table.subcommands(entry);
-    let lists = usize::from(!arguments.is_empty()) + usize::from(!subcommands.is_empty());
-    reply.map(texts.len() + lists);
+    let history = history_of(&entry.full_name);
+    let is_marked = history.is_internal || history.deprecated.is_some();
+    let lists = [is_marked, !history.changes.is_empty(), !arguments.is_empty(), !subcommands.is_empty()];
+    let lists = lists.into_iter().filter(|is_there| *is_there).count();
+    reply.map(texts.len() + lists + if history.deprecated.is_some() { 2 } else { 0 });
     for (name, text) in texts {
         reply.bulk(name.as_bytes());
         reply.bulk(text.as_bytes());
     }
+    reply_history(reply, history);
     if !arguments.is_empty() {
         reply_arguments(reply, arguments);
     }
@@ -197,6 +200,32 @@ pub(super) fn reply_documentation(reply: &mut ReplyEncoder<'_>, table: &CommandT
         for subcommand in subcommands {
             reply.bulk(subcommand.full_name.as_bytes());
             reply_documentation(reply, table, subcommand);
+        }
+    }
+}
+
+/// Pairs: marks, advice and changes, as far as there are any.
+fn reply_history(reply: &mut ReplyEncoder<'_>, history: &History) {
+    let marks = [(history.deprecated.is_some(), "deprecated"), (history.is_internal, "syscmd")];
+    let marks: Vec<&str> = marks.into_iter().filter_map(|(is_set, name)| is_set.then_some(name)).collect();
+    if !marks.is_empty() {
+        reply.bulk(b"doc_flags");
+        reply.set(marks.len());
+        marks.iter().for_each(|mark| reply.simple(mark));
+    }
+    if let Some((version, instead)) = history.deprecated {
+        for (name, text) in [("deprecated_since", version), ("replaced_by", instead)] {
+            reply.bulk(name.as_bytes());
+            reply.bulk(text.as_bytes());
+        }
+    }
+    if !history.changes.is_empty() {
+        reply.bulk(b"history");
+        reply.set(history.changes.len());
+        for (version, text) in &history.changes {
+            reply.array(2);
+            reply.bulk(version.as_bytes());
+            reply.bulk(text.as_bytes());
         }
     }
 }

@@ -129,9 +129,7 @@ fn list(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failu
                 // There are no modules.
                 _ if is_word(kind, "MODULE") => false,
                 _ if is_word(kind, "ACLCAT") => {
-                    // A container without its subcommands is in no category that could be granted.
-                    entry.subcommands.is_empty()
-                        && category_named(value).is_some_and(|name| is_in_category(entry.command, name))
+                    category_named(value).is_some_and(|name| is_in_category(entry.command, name))
                 }
                 _ => glob::matches(value, entry.full_name.as_bytes(), Case::Insensitive),
             };

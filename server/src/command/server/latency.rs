@@ -6,7 +6,7 @@ use super::latency_monitor::Event;
 use super::{HELP, OPERATOR, SERVER};
 use crate::command::help::{Entry, reply_help};
 use crate::command::{Command, Context, Failure, Flags, Handler};
-use crate::server::metrics::CommandSummary;
+use crate::server::metrics::{CommandSummary, Durations};
 
 /// Width of LATENCY GRAPH's lines.
 const GRAPH_COLUMNS: usize = 80;
@@ -195,30 +195,41 @@ fn doctor(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
 }
 
 fn histogram(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
+    reply_histograms(context, arguments.skip(2), |summary| summary.histogram);
+    Ok(())
+}
+
+/// Replies how long something about these commands took, or about all: a map of how often it was and how often it took
+/// at most so many microseconds.
+pub(crate) fn reply_histograms(
+    context: &mut Context<'_>,
+    names: Arguments<'_>,
+    what: fn(CommandSummary) -> Durations,
+) {
     let (table, metrics) = (context.server.commands, &context.server.metrics);
-    let mut found: Vec<(&str, CommandSummary)> = Vec::new();
+    let mut found: Vec<(&str, Durations)> = Vec::new();
     let mut add = |id: usize| {
-        let summary = metrics.command(id);
-        if !summary.histogram.is_empty() {
-            found.push((&table.entry(id).full_name, summary));
+        let durations = what(metrics.command(id));
+        if !durations.is_empty() {
+            found.push((&table.entry(id).full_name, durations));
         }
     };
-    if arguments.len() == 2 {
+    if names.is_empty() {
         (0..table.len()).for_each(add);
     } else {
-        for entry in arguments.iter().skip(2).filter_map(|name| table.find_full_name(name)) {
+        for entry in names.iter().filter_map(|name| table.find_full_name(name)) {
             add(entry.id);
             entry.subcommands.clone().for_each(&mut add);
         }
     }
     let reply = &mut context.reply;
     reply.map(found.len());
-    for (name, summary) in found {
-        let steps = cumulative_by_power_of_two(&summary);
+    for (name, durations) in found {
+        let steps = cumulative_by_power_of_two(&durations);
         reply.bulk(name.as_bytes());
         reply.map(2);
         reply.bulk(b"calls");
-        reply.integer(summary.tracked_calls() as i64);
+        reply.integer(durations.count() as i64);
         reply.bulk(b"histogram_usec");
         reply.map(steps.len());
         for (limit_us, count) in steps {
@@ -226,14 +237,13 @@ fn histogram(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), 
             reply.integer(count as i64);
         }
     }
-    Ok(())
 }
 
 /// How many calls took at most 1, 2, 4, ... microseconds, where that changes.
-fn cumulative_by_power_of_two(summary: &CommandSummary) -> Vec<(u64, u64)> {
+fn cumulative_by_power_of_two(durations: &Durations) -> Vec<(u64, u64)> {
     let mut steps: Vec<(u64, u64)> = Vec::new();
     let mut total = 0;
-    for (end_ns, count) in &summary.histogram {
+    for (end_ns, count) in &durations.0 {
         total += count;
         let limit_us = (end_ns / 1000).max(1).next_power_of_two();
         match steps.last_mut() {
@@ -265,10 +275,7 @@ mod tests {
 
     #[test]
     fn histograms_are_cumulative_over_powers_of_two() {
-        let summary = CommandSummary {
-            histogram: vec![(500, 3), (1_900, 2), (2_000, 1), (9_000, 4)],
-            ..Default::default()
-        };
-        assert_eq!(cumulative_by_power_of_two(&summary), [(1, 5), (2, 6), (16, 10)]);
+        let durations = Durations(vec![(500, 3), (1_900, 2), (2_000, 1), (9_000, 4)]);
+        assert_eq!(cumulative_by_power_of_two(&durations), [(1, 5), (2, 6), (16, 10)]);
     }
 }

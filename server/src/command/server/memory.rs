@@ -35,7 +35,7 @@ const SUBCOMMANDS: &[Command] = &[
         flags: Flags::READONLY,
         keys: KeyPositions::Range { first: 2, last: 2, step: 1 },
         summary: "Estimates the memory usage of a key.",
-        complexity: "O(1)",
+        complexity: "O(N) where N is the number of samples.",
         handler: Handler::Keys(usage),
         ..MEMORY_COMMAND
     },
@@ -54,12 +54,14 @@ const SUBCOMMANDS: &[Command] = &[
     Command {
         name: "purge",
         summary: "Asks the allocator to release memory.",
+        complexity: "Depends on how much memory is allocated, could be slow",
         handler: Handler::Server(purge),
         ..MEMORY_COMMAND
     },
     Command {
         name: "malloc-stats",
         summary: "Returns the allocator statistics.",
+        complexity: "Depends on how much memory is allocated, could be slow",
         handler: Handler::Server(malloc_stats),
         ..MEMORY_COMMAND
     },

@@ -14,7 +14,7 @@ mod debug;
 mod description;
 mod info;
 mod introspection;
-mod latency;
+pub(crate) mod latency;
 pub mod latency_monitor;
 mod memory;
 mod process;

@@ -44,6 +44,7 @@ pub(super) const LOLWUT: Command = Command {
     flags: Flags::READONLY.with(Flags::FAST),
     summary: "Displays the layer between warm and cold water, and the version.",
     since: "5.0.0",
+    complexity: "",
     handler: Handler::Server(lolwut),
     ..SERVER
 };
@@ -53,7 +54,7 @@ pub(super) const SHUTDOWN: Command = Command {
     arity: -1,
     flags: OPERATOR.with(Flags::NO_MULTI).with(Flags::ALLOW_BUSY),
     summary: "Closes all connections and ends the server.",
-    complexity: "O(1)",
+    complexity: "O(N) when saving, where N is the total number of keys in all databases when saving data, otherwise O(1)",
     handler: Handler::Server(shutdown),
     ..SERVER
 };

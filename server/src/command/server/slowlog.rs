@@ -32,18 +32,27 @@ pub struct SlowLog {
 struct SlowCommand {
     id: u64,
     at: UnixMillis,
-    duration_us: u64,
+    duration: SlowDuration,
     arguments: Vec<Box<[u8]>>,
     peer: String,
     client_name: String,
 }
 
+/// How long a command took, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlowDuration {
+    /// In all.
+    pub total_us: u64,
+    /// Of that, waiting for the SSD.
+    pub waited_us: u64,
+}
+
 impl SlowLog {
-    /// A command of this session took `duration_us`. Keeps at most `length_max` commands.
+    /// A command of this session took so long. Keeps at most `length_max` commands.
     pub fn record(
         &self,
         now: UnixMillis,
-        duration_us: u64,
+        duration: SlowDuration,
         arguments: Arguments<'_>,
         session: &Session,
         length_max: usize,
@@ -51,7 +60,7 @@ impl SlowLog {
         let entry = SlowCommand {
             id: self.next_id.fetch_add(1, Ordering::Relaxed),
             at: now,
-            duration_us,
+            duration,
             arguments: abridge(arguments),
             peer: session
                 .client
@@ -178,28 +187,44 @@ const ENTRIES: &[Entry] = &[
 
 fn get(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
     let count = match arguments.len() {
-        2 => SHOWN_BY_DEFAULT,
-        3 => match parse_integer(arguments.get(2)) {
-            Some(-1) => usize::MAX,
-            Some(count) if count >= 0 => count as usize,
-            _ => return Err(Failure::error("ERR count should be greater than or equal to -1")),
-        },
+        2 | 3 => count(arguments)?,
         _ => return Err(crate::command::arguments::wrong_arity("slowlog|get")),
     };
+    // Clients count on six elements, some of them on no more.
+    reply_newest(context, count, false);
+    Ok(())
+}
+
+/// How many entries are asked for, as the argument behind the subcommand.
+pub(crate) fn count(arguments: Arguments<'_>) -> Result<usize, Failure> {
+    if arguments.len() == 2 {
+        return Ok(SHOWN_BY_DEFAULT);
+    }
+    match parse_integer(arguments.get(2)) {
+        Some(-1) => Ok(usize::MAX),
+        Some(count) if count >= 0 => Ok(count as usize),
+        _ => Err(Failure::error("ERR count should be greater than or equal to -1")),
+    }
+}
+
+/// Replies the newest entries; each ends with the wait for the SSD if `with_wait`.
+pub(crate) fn reply_newest(context: &mut Context<'_>, count: usize, with_wait: bool) {
     let entries = context.server.slowlog.newest(count);
     let reply = &mut context.reply;
     reply.array(entries.len());
     for entry in entries {
-        reply.array(6);
+        reply.array(if with_wait { 7 } else { 6 });
         reply.integer(entry.id as i64);
         reply.integer((entry.at.0 / 1000) as i64);
-        reply.integer(entry.duration_us as i64);
+        reply.integer(entry.duration.total_us as i64);
         reply.array(entry.arguments.len());
         entry.arguments.iter().for_each(|argument| reply.bulk(argument));
         reply.bulk(entry.peer.as_bytes());
         reply.bulk(entry.client_name.as_bytes());
+        if with_wait {
+            reply.integer(entry.duration.waited_us as i64);
+        }
     }
-    Ok(())
 }
 
 fn len(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {

@@ -4,6 +4,7 @@ use thermocline_protocol::{ArgumentRanges, Limits, RequestParser};
 
 use super::COMMANDS;
 use crate::command::fixture::{Fixture, START};
+use crate::command::server::slowlog::SlowDuration;
 use crate::command::string;
 
 fn fixture() -> Fixture {
@@ -108,7 +109,8 @@ fn slow_commands_are_kept_newest_first_and_without_secrets() {
         let (bytes, mut ranges) = (format!("{line}\r\n"), ArgumentRanges::new());
         RequestParser::new().parse(bytes.as_bytes(), &Limits::REDIS, &mut ranges).expect("an inline request");
         let arguments = ranges.in_buffer(bytes.as_bytes());
-        fixture.server.slowlog.record(START, duration_us, arguments, &fixture.session, 2);
+        let duration = SlowDuration { total_us: duration_us, waited_us: 0 };
+        fixture.server.slowlog.record(START, duration, arguments, &fixture.session, 2);
     }
     fixture.expect(&[
         ("SLOWLOG LEN", ":2"),

@@ -16,6 +16,7 @@ pub(super) const SAVE: Command = Command {
     arity: 1,
     flags: Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_MULTI).with(Flags::NO_ASYNC_LOADING),
     summary: "Would save the data to disk; not supported yet.",
+    complexity: "O(N) where N is the total number of keys in all databases",
     handler: Handler::Server(save),
     ..SERVER
 };
@@ -65,6 +66,7 @@ pub(super) const SYNC: Command = Command {
     arity: 1,
     flags: Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_MULTI).with(Flags::NO_ASYNC_LOADING),
     summary: "An internal command used in replication; not supported yet.",
+    complexity: "",
     handler: Handler::Server(sync),
     ..SERVER
 };
@@ -75,6 +77,7 @@ pub(super) const PSYNC: Command = Command {
     flags: Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_MULTI).with(Flags::NO_ASYNC_LOADING),
     summary: "An internal command used in replication; not supported yet.",
     since: "2.8.0",
+    complexity: "",
     handler: Handler::Server(sync),
     ..SERVER
 };
@@ -85,6 +88,7 @@ pub(super) const MODULE: Command = Command {
     flags: Flags::NONE,
     summary: "A container for module commands.",
     since: "4.0.0",
+    complexity: "Depends on subcommand.",
     subcommands: &[
         Command {
             name: "list",
@@ -92,6 +96,7 @@ pub(super) const MODULE: Command = Command {
             flags: Flags::ADMIN.with(Flags::NOSCRIPT),
             summary: "Returns all loaded modules: there are none.",
             since: "4.0.0",
+            complexity: "O(N) where N is the number of loaded modules.",
             handler: Handler::Server(no_modules),
             ..SERVER
         },
@@ -116,6 +121,7 @@ pub(super) const CLUSTER: Command = Command {
     group: "cluster",
     summary: "A container for Redis Cluster commands; not supported.",
     since: "3.0.0",
+    complexity: "Depends on subcommand.",
     handler: Handler::Server(no_cluster),
     ..SERVER
 };
@@ -125,6 +131,7 @@ pub(super) const READONLY: Command = Command {
     arity: 1,
     flags: ANY_STATE.with(Flags::FAST),
     categories: &["connection"],
+    complexity: "O(1)",
     summary: "Enables read-only queries for a connection to a cluster replica; not supported.",
     ..CLUSTER
 };

@@ -93,7 +93,10 @@ fn deadline(argument: &[u8], now: UnixMillis) -> Result<Option<UnixMillis>, Fail
         integer(argument).map_err(|_| Failure::error("ERR timeout is not an integer or out of range"))?;
     match u64::try_from(ms) {
         Ok(0) => Ok(None),
-        Ok(ms) => Ok(Some(UnixMillis(now.0.saturating_add(ms)))),
+        Ok(ms) => match now.0.checked_add(ms).filter(|at_ms| *at_ms <= i64::MAX as u64) {
+            Some(at_ms) => Ok(Some(UnixMillis(at_ms))),
+            None => Err(Failure::error("ERR timeout is out of range")),
+        },
         Err(_) => Err(Failure::error("ERR timeout is negative")),
     }
 }

@@ -87,6 +87,9 @@ pub const COMMANDS: &[Command] = &[
         key_use: &[KeyUse::EXTEND],
         summary: "Appends a string to the value of a key. Creates the key if it doesn't exist.",
         since: "2.0.0",
+        complexity: "O(1). The amortized time complexity is O(1) assuming the appended value is small and the \
+                     already present value is of any size, since the dynamic string library used by Redis will \
+                     double the free space available on every reallocation.",
         handler: Handler::Keys(edit::append),
         ..STRING
     },
@@ -140,7 +143,9 @@ pub const COMMANDS: &[Command] = &[
         flags: READ,
         summary: "Returns a substring of the string stored at a key.",
         since: "2.4.0",
-        complexity: "O(N) where N is the length of the returned string.",
+        complexity: "O(N) where N is the length of the returned string. The complexity is ultimately determined by \
+                     the returned length, but because creating a substring from an existing string is very cheap, \
+                     it can be considered O(1) for small strings.",
         handler: Handler::Keys(read::getrange),
         ..STRING
     },
@@ -184,7 +189,7 @@ pub const COMMANDS: &[Command] = &[
         keys: KeyPositions::Range { first: 1, last: 2, step: 1 },
         summary: "Finds the longest common substring.",
         since: "7.0.0",
-        complexity: "O(N*M) where N and M are the lengths of the two strings.",
+        complexity: "O(N*M) where N and M are the lengths of s1 and s2, respectively",
         handler: Handler::Keys(lcs::lcs),
         ..STRING
     },
@@ -270,7 +275,9 @@ pub const COMMANDS: &[Command] = &[
         key_use: &[KeyUse::CHANGE],
         summary: "Overwrites a part of a string value with another by an offset. Creates the key if it doesn't exist.",
         since: "2.2.0",
-        complexity: "O(1), not counting the time taken to copy the new string in place.",
+        complexity: "O(1), not counting the time taken to copy the new string in place. Usually, this string is \
+                     very small so the amortized complexity is O(1). Otherwise, complexity is O(M) with M being the \
+                     length of the value argument.",
         handler: Handler::Keys(edit::setrange),
         ..STRING
     },
@@ -289,7 +296,9 @@ pub const COMMANDS: &[Command] = &[
         arity: 4,
         flags: READ,
         summary: "Returns a substring from a string value.",
-        complexity: "O(N) where N is the length of the returned string.",
+        complexity: "O(N) where N is the length of the returned string. The complexity is ultimately determined by \
+                     the returned length, but because creating a substring from an existing string is very cheap, \
+                     it can be considered O(1) for small strings.",
         handler: Handler::Keys(read::getrange),
         ..STRING
     },

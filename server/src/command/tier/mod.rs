@@ -10,6 +10,8 @@ use thermocline_protocol::{Arguments, ReplyEncoder};
 
 use super::arguments::{is_word, wrong_arity};
 use super::help::{Entry, reply_help};
+use super::server::latency::reply_histograms;
+use super::server::slowlog::{count, reply_newest};
 use super::{Command, Context, Failure, Flags, Handler, KeyContext, KeyPositions, Waiting};
 use crate::server::Server;
 
@@ -75,6 +77,15 @@ const SUBCOMMANDS: &[Command] = &[
         ..TIER
     },
     Command {
+        name: "slowlog",
+        arity: -2,
+        flags: OPERATOR,
+        summary: "Returns the slow log's entries, each with what it waited for the SSD.",
+        complexity: "O(N) where N is the number of entries returned",
+        handler: Handler::Server(slow_commands),
+        ..TIER
+    },
+    Command {
         name: "help",
         flags: Flags::LOADING.with(Flags::STALE),
         summary: "Returns helpful text about the different subcommands.",
@@ -91,6 +102,11 @@ const ENTRIES: &[Entry] = &[
         "LATENCY [RESET]",
         &["Return percentiles of reads from DRAM, from the SSD, and of added latency in us."],
     ),
+    (
+        "LATENCY HISTOGRAM [<command> ...]",
+        &["Return how long these commands waited for the SSD, or all, as LATENCY HISTOGRAM does."],
+    ),
+    ("SLOWLOG [<count>]", &["Return SLOWLOG GET's entries, and what each waited for the SSD in us."]),
     ("WHERE <key>", &["Return dram, ssd or both, nil where there is no such key."]),
 ];
 
@@ -152,6 +168,10 @@ fn latency(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Fa
             context.reply.ok();
             return Ok(());
         }
+        _ if is_word(arguments.get(2), "HISTOGRAM") => {
+            reply_histograms(context, arguments.skip(3), |summary| summary.wait_histogram);
+            return Ok(());
+        }
         3 => return Err(Failure::SYNTAX),
         _ => return Err(wrong_arity("tier|latency")),
     }
@@ -163,6 +183,14 @@ fn latency(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Fa
         context.reply.bulk(name.as_bytes());
         reply_latency(&mut context.reply, &summary);
     }
+    Ok(())
+}
+
+fn slow_commands(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
+    if arguments.len() > 3 {
+        return Err(wrong_arity("tier|slowlog"));
+    }
+    reply_newest(context, count(arguments)?, true);
     Ok(())
 }
 

@@ -3,7 +3,9 @@
 pub mod bits;
 pub mod connection;
 pub mod expiry;
+pub mod geo;
 pub mod hyperloglogs;
 pub mod keyspace;
+pub mod sorted_sets;
 pub mod streams;
 pub mod strings;

@@ -28,10 +28,7 @@ pub(super) fn cat(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result
                 let shown = String::from_utf8_lossy(arguments.get(2)).into_owned();
                 Failure::error(format!("ERR Unknown category '{shown}'"))
             })?;
-            // Containers do nothing themselves.
-            let belongs = |entry: &&CommandEntry| {
-                entry.subcommands.is_empty() && is_in_category(entry.command, category)
-            };
+            let belongs = |entry: &&CommandEntry| is_in_category(entry.command, category);
             let commands: Vec<&CommandEntry> =
                 context.server.commands.entries().iter().filter(belongs).collect();
             context.reply.array(commands.len());
