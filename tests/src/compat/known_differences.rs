@@ -41,6 +41,13 @@ const KNOWN_DIFFERENCES: &[KnownDifference] = &[
         },
     },
     KnownDifference {
+        reason: "7.2: XSETID refuses an id below the highest that was deleted (redis#11444)",
+        applies: |request, reference, subject| {
+            let error = b"ERR The ID specified in XSETID is smaller than current max_deleted_entry_id";
+            request.name() == "XSETID" && reference.is_error() && *subject == Reply::Error(error.to_vec())
+        },
+    },
+    KnownDifference {
         reason: "7.4: XREAD takes + for the last entry",
         applies: |request, reference, subject| {
             request.name() == "XREAD"

@@ -2,7 +2,8 @@
 //! than 7.0.
 //!
 //! * Times of day and times since then may differ a little.
-//! * `inactive` and `active-time` are of 7.2.
+//! * `inactive` and `active-time` are of 7.2. When a consumer was seen is told, but 7.2 sees it more often: whenever it asks
+//!   for something, found or not.
 //! * A consumer with whom nothing is pending may be missing: 7.2 makes it even if a command finds nothing for it.
 //! * `radix-tree-nodes` tells how Redis keeps a stream.
 
@@ -11,7 +12,7 @@ use thermocline_protocol::Reply;
 /// Integers from here on are times of day, in milliseconds.
 const TIMES_FROM: i64 = 1_000_000_000_000;
 /// Fields whose values are of no account.
-const IGNORED: [&[u8]; 3] = [b"inactive", b"active-time", b"radix-tree-nodes"];
+const IGNORED: [&[u8]; 5] = [b"idle", b"seen-time", b"inactive", b"active-time", b"radix-tree-nodes"];
 /// The first fields of what is told of streams, groups and consumers.
 const FIRST_FIELDS: [&[u8]; 2] = [b"length", b"name"];
 
@@ -24,14 +25,9 @@ pub fn is_same(reference: &Reply, subject: &Reply, tolerance_ms: i64) -> bool {
             match (fields(reference), fields(subject)) {
                 (Some(a), Some(b)) => {
                     a.len() == b.len()
-                        && a.iter().zip(&b).all(|((name, a), (other, b))| {
-                            let is_idle_time = name.as_bytes() == Some(b"idle");
-                            name == other
-                                && match (a, b) {
-                                    (Reply::Integer(a), Reply::Integer(b)) if is_idle_time => about(*a, *b),
-                                    _ => is_same(a, b, tolerance_ms),
-                                }
-                        })
+                        && a.iter()
+                            .zip(&b)
+                            .all(|((name, a), (other, b))| name == other && is_same(a, b, tolerance_ms))
                 }
                 (None, None) => is_same_list(reference, subject, tolerance_ms),
                 _ => false,
@@ -60,6 +56,15 @@ fn is_same_list(reference: &Reply, subject: &Reply, tolerance_ms: i64) -> bool {
 
 /// The fields of what is told of a stream, a group or a consumer, but for those that are of no account.
 fn fields(reply: &Reply) -> Option<Vec<(Reply, Reply)>> {
+    let counts = |field: &(Reply, Reply)| {
+        let name = field.0.as_bytes().unwrap_or_default();
+        let is_consumer_count = name == b"consumers" && field.1.as_integer().is_some();
+        !is_consumer_count && !IGNORED.contains(&name)
+    };
+    Some(all_fields(reply)?.into_iter().filter(counts).collect())
+}
+
+fn all_fields(reply: &Reply) -> Option<Vec<(Reply, Reply)>> {
     let fields: Vec<(Reply, Reply)> = match reply {
         Reply::Map(fields) => fields.clone(),
         Reply::Array(elements) if elements.len().is_multiple_of(2) => {
@@ -67,26 +72,19 @@ fn fields(reply: &Reply) -> Option<Vec<(Reply, Reply)>> {
         }
         _ => return None,
     };
-    let name_of = |field: &(Reply, Reply)| field.0.as_bytes().map(<[u8]>::to_vec).unwrap_or_default();
-    if !FIRST_FIELDS.contains(&&*name_of(fields.first()?)) {
-        return None;
-    }
-    let counts = |field: &(Reply, Reply)| {
-        let is_consumer_count = name_of(field) == b"consumers" && field.1.as_integer().is_some();
-        !is_consumer_count && !IGNORED.contains(&&*name_of(field))
-    };
-    Some(fields.into_iter().filter(counts).collect())
+    let first = fields.first()?.0.as_bytes().unwrap_or_default();
+    FIRST_FIELDS.contains(&first).then_some(fields)
 }
 
 /// Whether this tells of a consumer with whom nothing is pending.
 fn is_idle_consumer(reply: &Reply) -> bool {
-    let Some(fields) = fields(reply) else { return false };
-    let value = |name: &[u8]| {
-        let field = fields.iter().find(|(field, _)| field.as_bytes() == Some(name));
-        field.and_then(|(_, value)| value.as_integer())
+    let Some(fields) = all_fields(reply) else { return false };
+    let value = |names: [&[u8]; 2]| {
+        let is_one = |(field, _): &&(Reply, Reply)| names.contains(&field.as_bytes().unwrap_or_default());
+        fields.iter().find(is_one).and_then(|(_, value)| value.as_integer())
     };
-    let is_consumer = fields.iter().any(|(name, _)| matches!(name.as_bytes(), Some(b"idle" | b"seen-time")));
-    is_consumer && (value(b"pending") == Some(0) || value(b"pel-count") == Some(0))
+    let is_consumer = value([b"idle", b"seen-time"]).is_some();
+    is_consumer && value([b"pending", b"pel-count"]) == Some(0)
 }
 
 #[cfg(test)]
@@ -121,7 +119,6 @@ mod tests {
         let subject = list(vec![newer(consumer("a", 1, 90)), newer(consumer("b", 0, 1))]);
         assert!(is_same(&reference, &subject, 100));
         assert!(!is_same(&reference, &list(vec![newer(consumer("a", 2, 5))]), 100));
-        assert!(!is_same(&reference, &list(vec![newer(consumer("a", 1, 500))]), 100));
         assert!(!is_same(&reference, &list(vec![newer(consumer("b", 1, 5))]), 100));
     }
 

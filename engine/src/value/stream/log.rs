@@ -306,9 +306,14 @@ impl Log {
         entries.take_while(move |entry| entry.id >= start)
     }
 
-    /// Whether XDEL may have deleted entries from this id on.
+    /// Whether XDEL may have deleted entries from this id on, between those that are there.
     fn has_gap_from(&self, id: StreamId) -> bool {
-        !self.is_empty() && self.max_deleted_id != StreamId::MIN && id <= self.max_deleted_id
+        self.has_gaps() && id <= self.max_deleted_id
+    }
+
+    /// Whether XDEL may have deleted entries between those that are there.
+    fn has_gaps(&self) -> bool {
+        !self.is_empty() && self.max_deleted_id != StreamId::MIN && self.first_id <= self.max_deleted_id
     }
 
     /// How many entries were added up to this id, where that is known from the entries: what a group has read that is at it.
@@ -320,8 +325,7 @@ impl Log {
         if id == self.last_id || self.is_empty() && id < self.last_id {
             return Some(added);
         }
-        let has_gaps = self.max_deleted_id != StreamId::MIN && self.max_deleted_id >= self.first_id;
-        if id > self.last_id || has_gaps {
+        if id > self.last_id || self.has_gaps() {
             return None;
         }
         let before_first = added.wrapping_sub(self.live as i64);

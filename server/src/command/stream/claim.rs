@@ -9,7 +9,7 @@ use thermocline_protocol::{Arguments, ReplyEncoder};
 
 use super::id::{parse, parse_start};
 use super::reply::{reply_entry, reply_id};
-use super::{change_untold, no_group, stream};
+use super::{change_untold, no_group, quoted, stream};
 use crate::command::arguments::{integer, is_word};
 use crate::command::{Failure, KeyContext};
 use crate::server::events::EventClass;
@@ -133,7 +133,7 @@ impl Claim {
                 claim.last_delivered = parse(arguments.get(at + 1), 0)?;
                 at += 1;
             } else {
-                let word = String::from_utf8_lossy(word);
+                let word = quoted(word);
                 return Err(Failure::error(format!("ERR Unrecognized XCLAIM option '{word}'")));
             }
             at += 1;

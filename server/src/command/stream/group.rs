@@ -1,10 +1,10 @@
 //! XGROUP: consumer groups and their consumers.
 
 use thermocline_engine::SetExpiry;
-use thermocline_engine::value::stream::{Group, StreamId, StreamValue};
+use thermocline_engine::value::stream::{Group, StreamValue};
 use thermocline_protocol::Arguments;
 
-use super::id::parse;
+use super::id::{parse, parse_id_or_end};
 use super::{change, change_untold, is_there, no_such_group, stream};
 use crate::command::arguments::{integer, is_word};
 use crate::command::help::{Entry, reply_help};
@@ -53,7 +53,10 @@ pub(super) fn create(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> 
     }
     let mut new = StreamValue::default();
     let existing = context.keys.get_to_change(key)?.map(stream).transpose()?;
-    let id = position(arguments.get(4), existing.unwrap_or(&new))?;
+    let id = match arguments.get(4) {
+        b"$" => existing.unwrap_or(&new).log().last_id(),
+        id => parse(id, 0)?,
+    };
     if existing.is_some_and(|stream| stream.group(group).is_some()) {
         return Err(Failure::error("BUSYGROUP Consumer Group name already exists"));
     }
@@ -71,7 +74,11 @@ pub(super) fn create(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> 
 pub(super) fn setid(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
     let (key, group) = (arguments.get(2), arguments.get(3));
     let options = Options::parse(arguments, false)?;
-    let id = position(arguments.get(4), with_group(context, key, group)?)?;
+    let stream = with_group(context, key, group)?;
+    let id = match arguments.get(4) {
+        b"$" => stream.log().last_id(),
+        id => parse_id_or_end(id)?,
+    };
     change_group(context, key, group, |group| group.set_position(id, options.entries_read))?;
     context.notify(EventClass::STREAM, "xgroup-setid", key);
     context.reply.ok();
@@ -142,11 +149,6 @@ fn change_group<T>(
     let result =
         change_untold(&mut context.keys, key, |stream| stream.change_group(group, |group, _| edit(group)))?;
     Ok(result.expect("the group was looked up"))
-}
-
-/// The id that a group is to begin behind.
-fn position(argument: &[u8], stream: &StreamValue) -> Result<StreamId, Failure> {
-    if argument == b"$" { Ok(stream.log().last_id()) } else { parse(argument, 0) }
 }
 
 /// The options of CREATE and SETID.

@@ -63,6 +63,18 @@ pub(super) fn parse(argument: &[u8], sequence: u64) -> Result<StreamId, Failure>
     parts().ok_or(INVALID)
 }
 
+/// An id, or one of the words for the lowest and the highest.
+///
+/// # Errors
+/// Redis' error for what is neither.
+pub(super) fn parse_id_or_end(argument: &[u8]) -> Result<StreamId, Failure> {
+    match argument {
+        b"-" => Ok(StreamId::MIN),
+        b"+" => Ok(StreamId::MAX),
+        id => parse(id, 0),
+    }
+}
+
 /// The lower bound of a range, itself included.
 ///
 /// # Errors

@@ -31,6 +31,8 @@ mod trim;
 
 pub use table::COMMANDS;
 
+use std::borrow::Cow;
+
 use thermocline_engine::Keys;
 use thermocline_engine::value::stream::StreamValue;
 use thermocline_engine::value::{Value, ValueType};
@@ -86,12 +88,18 @@ fn change_untold<T>(
 
 /// The error for a key or group that is not there, of commands that need both.
 fn no_group(key: &[u8], group: &[u8]) -> Failure {
-    let (key, group) = (String::from_utf8_lossy(key), String::from_utf8_lossy(group));
+    let (key, group) = (quoted(key), quoted(group));
     Failure::error(format!("NOGROUP No such key '{key}' or consumer group '{group}'"))
 }
 
 /// The error for a group that is not there, of commands that have an own one for keys.
 fn no_such_group(key: &[u8], group: &[u8]) -> Failure {
-    let (key, group) = (String::from_utf8_lossy(key), String::from_utf8_lossy(group));
+    let (key, group) = (quoted(key), quoted(group));
     Failure::error(format!("NOGROUP No such consumer group '{group}' for key name '{key}'"))
+}
+
+/// A client's bytes as errors quote them: up to the first that is zero, as C does.
+fn quoted(bytes: &[u8]) -> Cow<'_, str> {
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end])
 }

@@ -3,13 +3,13 @@
 use smallvec::SmallVec;
 use thermocline_engine::UnixMillis;
 use thermocline_engine::value::ValueType;
-use thermocline_engine::value::stream::{Group, Log, StreamId, StreamValue};
+use thermocline_engine::value::stream::{ConsumerNumber, Group, Log, StreamId, StreamValue};
 use thermocline_protocol::{Arguments, Protocol, ReplyEncoder};
 
 use super::id::parse;
 use super::read_options::ReadOptions;
 use super::reply::{id_text, reply_entries, reply_entry, reply_id};
-use super::{change_untold, stream};
+use super::{change_untold, quoted, stream};
 use crate::command::blocking::{Block, TimeoutReply};
 use crate::command::{Failure, KeyContext};
 use crate::server::events::EventClass;
@@ -29,12 +29,12 @@ pub(super) fn xread(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> R
     let mut is_cold = false;
     for (key, id) in options.streams(arguments) {
         match context.keys.get(key) {
+            // What is wrong with this one counts only if nothing is with those before it.
+            Ok(_) if is_cold => {}
             Ok(value) => {
                 let log = value.map(stream).transpose()?.map(StreamValue::log);
                 let after = id_to_read_after(id, log)?;
-                // The last id is above all entries': most who wait are told without a look at any.
-                let may_have = |log: &Log| log.last_id() > after && log.last_entry_id() > Some(after);
-                reads.push((after, log.is_some_and(may_have)));
+                reads.push((after, log.is_some_and(|log| has_entry_after(log, after))));
             }
             // Going on makes all that are cold known, so that they are read at once.
             Err(_) => is_cold = true,
@@ -55,7 +55,10 @@ pub(super) fn xread(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> R
         };
         return wait(context, &options, || Some(rewritten()));
     }
-    begin_streams(&mut context.reply, served);
+    match context.reply.protocol() {
+        Protocol::Resp2 => context.reply.array(served),
+        Protocol::Resp3 => context.reply.map(served),
+    }
     for ((key, _), (after, has_entries)) in options.streams(arguments).zip(reads) {
         if has_entries {
             let value = context.keys.get(key)?.expect("it has entries");
@@ -79,30 +82,19 @@ fn id_to_read_after(id: &[u8], log: Option<&Log>) -> Result<StreamId, Failure> {
     }
 }
 
-/// What XREADGROUP does with one stream.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum GroupRead {
-    /// Replies what is pending with the consumer from this id on.
-    History(StreamId),
-    /// Delivers new entries.
-    New,
-    /// There are none.
-    Nothing,
-}
-
 pub(super) fn xreadgroup(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
     let now = context.keys.now();
     let options = ReadOptions::parse(arguments, true, now)?;
     let (group, consumer) = options.group.expect("it is mandatory");
-    let mut reads: PerStream<GroupRead> = PerStream::new();
+    let mut starts: PerStream<Option<StreamId>> = PerStream::new();
     let mut is_cold = false;
     for (key, id) in options.streams(arguments) {
         match context.keys.get(key) {
+            Ok(_) if is_cold => {}
             Ok(value) => {
                 let value = value.map(stream).transpose()?;
-                let found = value.and_then(|stream| Some((stream.group(group)?, stream.log())));
-                let (group, log) = found.ok_or_else(|| no_group_to_read(key, group))?;
-                reads.push(group_read(id, group, log)?);
+                value.and_then(|stream| stream.group(group)).ok_or_else(|| no_group_to_read(key, group))?;
+                starts.push(history_start(id)?);
             }
             Err(_) => is_cold = true,
         }
@@ -110,80 +102,113 @@ pub(super) fn xreadgroup(context: &mut KeyContext<'_>, arguments: Arguments<'_>)
     if is_cold {
         return Err(Failure::Cold);
     }
-    let served = reads.iter().filter(|read| **read != GroupRead::Nothing).count();
-    if served > 0 {
-        begin_streams(&mut context.reply, served);
-    }
-    for ((key, _), read) in options.streams(arguments).zip(reads) {
+    let read = GroupRead { options: &options, group, consumer, now };
+    let mark = context.reply.begin_array();
+    let mut served = 0;
+    // A key may be named twice: what is new is only known when it is its turn.
+    for ((key, _), start) in options.streams(arguments).zip(starts) {
         let reply = &mut context.reply;
-        let is_new_consumer = change_untold(&mut context.keys, key, |stream| {
-            let read_group = |group: &mut Group, log: &Log| {
-                let known = group.find_consumer(consumer);
-                let number = known.or_else(|| group.create_consumer(consumer, now)).expect("it is there now");
-                group.note_seen(number, now);
-                if read != GroupRead::Nothing {
-                    begin_stream(reply, key);
-                }
-                match read {
-                    GroupRead::History(start) => {
-                        reply_history(reply, group, log, number, start, &options, now)
-                    }
-                    GroupRead::New => {
-                        let mark = reply.begin_array();
-                        let acknowledges = options.needs_acknowledgement;
-                        let count = group.deliver(log, number, options.limit, now, acknowledges, |entry| {
-                            reply_entry(reply, entry);
-                        });
-                        reply.end_array(mark, count);
-                    }
-                    GroupRead::Nothing => {}
-                }
-                known.is_none()
-            };
-            stream.change_group(group, read_group).expect("the group was looked up")
-        })?;
+        let (has_replied, is_new_consumer) =
+            change_untold(&mut context.keys, key, |stream| read.run(reply, key, stream, start))?;
+        served += usize::from(has_replied);
         if is_new_consumer {
             context.notify(EventClass::STREAM, "xgroup-createconsumer", key);
         }
     }
-    if served > 0 { Ok(()) } else { wait(context, &options, || None) }
+    if served == 0 {
+        return wait(context, &options, || None);
+    }
+    match context.reply.protocol() {
+        Protocol::Resp2 => context.reply.end_array(mark, served),
+        Protocol::Resp3 => context.reply.end_map(mark, served),
+    }
+    Ok(())
 }
 
-fn group_read(id: &[u8], group: &Group, log: &Log) -> Result<GroupRead, Failure> {
+/// The id from which a consumer's history is wanted; `None` for new entries.
+fn history_start(id: &[u8]) -> Result<Option<StreamId>, Failure> {
     match id {
         b"$" => Err(Failure::error(LAST_IN_XREADGROUP)),
-        b">" => {
-            let read = group.last_delivered();
-            let has_new = log.last_id() > read && log.last_entry_id() > Some(read);
-            Ok(if has_new { GroupRead::New } else { GroupRead::Nothing })
-        }
-        // The last of all ids stands for `>`.
-        id => match parse(id, 0)? {
-            StreamId::MAX => group_read(b">", group, log),
-            id => Ok(GroupRead::History(id.next().expect("there is one above it"))),
-        },
+        b">" => Ok(None),
+        // Nothing follows the highest id: it stands for new entries, too.
+        id => parse(id, 0).map(StreamId::next),
     }
 }
 
-fn reply_history(
-    reply: &mut ReplyEncoder<'_>,
-    group: &mut Group,
-    log: &Log,
-    consumer: thermocline_engine::value::stream::ConsumerNumber,
-    start: StreamId,
-    options: &ReadOptions<'_>,
+/// What XREADGROUP does with each stream.
+struct GroupRead<'a> {
+    options: &'a ReadOptions<'a>,
+    group: &'a [u8],
+    consumer: &'a [u8],
     now: UnixMillis,
-) {
-    let mark = reply.begin_array();
-    let count = group.deliver_again(log, consumer, start, options.limit, now, |id, entry| match entry {
-        Some(entry) => reply_entry(reply, entry),
-        None => {
-            reply.array(2);
-            reply_id(reply, id);
-            reply.null_array();
-        }
-    });
-    reply.end_array(mark, count);
+}
+
+impl GroupRead<'_> {
+    /// Whether there was something to reply, and whether the consumer is new.
+    fn run(
+        &self,
+        reply: &mut ReplyEncoder<'_>,
+        key: &[u8],
+        stream: &mut StreamValue,
+        start: Option<StreamId>,
+    ) -> (bool, bool) {
+        let read = |group: &mut Group, log: &Log| {
+            let known = group.find_consumer(self.consumer);
+            let number =
+                known.or_else(|| group.create_consumer(self.consumer, self.now)).expect("it is there now");
+            group.note_seen(number, self.now);
+            let has_replied = start.is_some() || has_entry_after(log, group.last_delivered());
+            if has_replied {
+                begin_stream(reply, key);
+                match start {
+                    Some(start) => self.reply_history(reply, group, log, number, start),
+                    None => self.reply_new(reply, group, log, number),
+                }
+            }
+            (has_replied, known.is_none())
+        };
+        stream.change_group(self.group, read).expect("the group was looked up")
+    }
+
+    fn reply_new(
+        &self,
+        reply: &mut ReplyEncoder<'_>,
+        group: &mut Group,
+        log: &Log,
+        consumer: ConsumerNumber,
+    ) {
+        let mark = reply.begin_array();
+        let (limit, acknowledges) = (self.options.limit, self.options.needs_acknowledgement);
+        let count =
+            group.deliver(log, consumer, limit, self.now, acknowledges, |entry| reply_entry(reply, entry));
+        reply.end_array(mark, count);
+    }
+
+    fn reply_history(
+        &self,
+        reply: &mut ReplyEncoder<'_>,
+        group: &mut Group,
+        log: &Log,
+        consumer: ConsumerNumber,
+        start: StreamId,
+    ) {
+        let mark = reply.begin_array();
+        let limit = self.options.limit;
+        let count = group.deliver_again(log, consumer, start, limit, self.now, |id, entry| match entry {
+            Some(entry) => reply_entry(reply, entry),
+            None => {
+                reply.array(2);
+                reply_id(reply, id);
+                reply.null_array();
+            }
+        });
+        reply.end_array(mark, count);
+    }
+}
+
+/// Whether there is an entry above an id. No entry is above the last id: mostly that tells without a look at any.
+fn has_entry_after(log: &Log, id: StreamId) -> bool {
+    log.last_id() > id && log.last_entry_id() > Some(id)
 }
 
 /// Replies that there is nothing, or waits for it. What the command is when it runs again, `rewritten` tells.
@@ -208,15 +233,7 @@ fn wait(
     }
 }
 
-/// Begins a reply of so many streams.
-fn begin_streams(reply: &mut ReplyEncoder<'_>, streams: usize) {
-    match reply.protocol() {
-        Protocol::Resp2 => reply.array(streams),
-        Protocol::Resp3 => reply.map(streams),
-    }
-}
-
-/// Begins one of them, whose entries follow.
+/// Begins the reply of one stream, whose entries follow.
 fn begin_stream(reply: &mut ReplyEncoder<'_>, key: &[u8]) {
     if reply.protocol() == Protocol::Resp2 {
         reply.array(2);
@@ -225,7 +242,7 @@ fn begin_stream(reply: &mut ReplyEncoder<'_>, key: &[u8]) {
 }
 
 fn no_group_to_read(key: &[u8], group: &[u8]) -> Failure {
-    let (key, group) = (String::from_utf8_lossy(key), String::from_utf8_lossy(group));
+    let (key, group) = (quoted(key), quoted(group));
     Failure::error(format!(
         "NOGROUP No such key '{key}' or consumer group '{group}' in XREADGROUP with GROUP option"
     ))

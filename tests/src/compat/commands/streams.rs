@@ -17,9 +17,12 @@ pub fn request(rng: &mut StdRng) -> Request {
         330..=359 => one_key(rng, "XLEN"),
         360..=439 => xrange(rng),
         440..=499 => xread(rng),
-        500..=549 => ids(rng, Request::new("XDEL").arg(key(rng))),
+        500..=549 => {
+            let request = one_key(rng, "XDEL");
+            ids(rng, request)
+        }
         550..=589 => {
-            let request = Request::new("XTRIM").arg(key(rng));
+            let request = one_key(rng, "XTRIM");
             trim(rng, request)
         }
         590..=659 => xgroup(rng),
@@ -31,8 +34,8 @@ pub fn request(rng: &mut StdRng) -> Request {
         810..=859 => xpending(rng),
         860..=899 => xclaim(rng),
         900..=929 => xautoclaim(rng),
-        930..=969 => xinfo(rng),
-        970..=984 => xsetid(rng),
+        930..=979 => xinfo(rng),
+        980..=984 => xsetid(rng),
         985..=989 => Request::new("DEL").arg(typed_key(rng, 'x')),
         990..=994 => node_size(rng),
         _ => one_key(rng, "TYPE"),
@@ -75,9 +78,10 @@ fn milliseconds(rng: &mut StdRng) -> u64 {
     }
 }
 
+/// Never one of the clock.
 fn new_id(rng: &mut StdRng) -> Vec<u8> {
     match rng.random_range(0..30) {
-        0..=2 => id(rng),
+        0..=2 => Some(id(rng)).filter(|id| id != b"*").unwrap_or_default(),
         3 => format!("{}-*", rng.random_range(1..100)).into_bytes(),
         _ => format!("{}-*", milliseconds(rng)).into_bytes(),
     }
@@ -216,7 +220,6 @@ fn xgroup(rng: &mut StdRng) -> Request {
         // Whether a consumer is new may differ, where 7.2 made it and 7.0 did not.
         13 => request("DELCONSUMER").arg(key(rng)).arg(group(rng)).arg(consumer(rng)),
         14 => request("CREATECONSUMER").arg(key(rng)).arg(pick(rng, &["nobody's"])).arg(consumer(rng)),
-        15 => request("HELP"),
         16 => request("BOGUS").arg(key(rng)),
         _ => request("DELCONSUMER").arg(key(rng)).arg(group(rng)).arg(consumer(rng)),
     }
@@ -290,23 +293,26 @@ fn xinfo(rng: &mut StdRng) -> Request {
             let request = request("STREAM").arg(key(rng)).arg("FULL");
             if rng.random() { request.arg("COUNT").arg(small(rng)) } else { request }
         }
-        _ => request("HELP"),
+        _ => request("BOGUS").arg(key(rng)),
     }
 }
 
+/// 7.2 refuses an id below one that was deleted, 7.0 takes it: these are above all.
 fn xsetid(rng: &mut StdRng) -> Request {
-    let mut request = one_key(rng, "XSETID").arg(id(rng));
+    let id = match rng.random_range(0..4) {
+        0 => pick(rng, &["abc", "-", "", "102-*"]),
+        _ => format!("102-{}", rng.random_range(1000..1010)).into_bytes(),
+    };
+    let mut request = one_key(rng, "XSETID").arg(id);
     if rng.random_ratio(1, 3) {
         request = request.arg("ENTRIESADDED").arg(small(rng));
     }
-    if rng.random_ratio(1, 3) { request.arg("MAXDELETEDID").arg(id(rng)) } else { request }
+    let deleted = format!("102-{}", rng.random_range(0..150));
+    if rng.random_ratio(1, 3) { request.arg("MAXDELETEDID").arg(deleted) } else { request }
 }
 
-/// How many entries go into one node.
+/// How many entries go into one node. (After a change of `stream-node-max-bytes`, redis-server 7.0.15 can crash.)
 fn node_size(rng: &mut StdRng) -> Request {
-    let request = Request::new("CONFIG").arg("SET");
-    match rng.random() {
-        true => request.arg("stream-node-max-entries").arg(pick(rng, &["100", "100", "10", "3", "0"])),
-        false => request.arg("stream-node-max-bytes").arg(pick(rng, &["4096", "4096", "300", "100", "0"])),
-    }
+    let entries = pick(rng, &["100", "100", "10", "3", "0"]);
+    Request::new("CONFIG").arg("SET").arg("stream-node-max-entries").arg(entries)
 }
