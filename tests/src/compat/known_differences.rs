@@ -48,12 +48,36 @@ const KNOWN_DIFFERENCES: &[KnownDifference] = &[
         },
     },
     KnownDifference {
+        reason: "7.2: who waits in XREADGROUP for a key or group that goes is told what XREADGROUP says of it then",
+        applies: |request, reference, subject| {
+            let is_one_of = |reply: &Reply, beginnings: [&[u8]; 2]| {
+                let error = reply.as_bytes().filter(|_| reply.is_error()).unwrap_or_default();
+                beginnings.iter().any(|beginning| error.starts_with(beginning))
+            };
+            request.name() == "XREADGROUP"
+                && is_one_of(
+                    reference,
+                    [b"UNBLOCKED the stream key no longer", b"NOGROUP the consumer group"],
+                )
+                && is_one_of(subject, [b"NOGROUP No such key", b"WRONGTYPE"])
+        },
+    },
+    KnownDifference {
         reason: "7.4: XREAD takes + for the last entry",
         applies: |request, reference, subject| {
             request.name() == "XREAD"
                 && request.0.contains(&b"+".to_vec())
                 && matches!(reference, Reply::Error(error) if error.starts_with(b"ERR Invalid stream ID"))
                 && !subject.is_error()
+        },
+    },
+    KnownDifference {
+        reason: "7.2: small sets that are not all integers are listpacks (redis#11290)",
+        applies: |request, reference, subject| {
+            request.name() == "OBJECT"
+                && request.upper(1) == "ENCODING"
+                && reference.as_bytes() == Some(b"hashtable")
+                && subject.as_bytes() == Some(b"listpack")
         },
     },
     KnownDifference {

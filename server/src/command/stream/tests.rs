@@ -207,6 +207,9 @@ fn a_blocked_xread_knows_what_the_last_entry_was() {
     let text: Vec<_> = arguments.iter().map(|word| String::from_utf8_lossy(word)).collect();
     assert_eq!(text.join(" "), "XREAD BLOCK 100 COUNT 2 STREAMS s none 3-0 0-0");
     assert!(fixture.blocked("XREAD BLOCK 0 STREAMS s 2").is_none());
+    // An entry that was trimmed at once is none to wake up for.
+    fixture.run("XADD s MAXLEN 0 4-0 f v");
+    assert!(fixture.blocked("XREAD BLOCK 0 STREAMS s 3-0").is_some());
 }
 
 #[test]
