@@ -474,6 +474,14 @@ impl Engine {
         }
     }
 
+    /// Tells the observer, which wants to hear of all keys, of one that was missed.
+    #[cold]
+    pub(crate) fn tell_miss(&self, database: usize, key: &[u8]) {
+        if let Some(observer) = self.observer.get() {
+            observer.missed(database, key);
+        }
+    }
+
     pub(crate) fn try_lock_shard(&self, number: usize) -> Option<MutexGuard<'_, Shard>> {
         self.shards[number].try_lock()
     }

@@ -122,7 +122,7 @@ impl Fixture {
     pub(crate) fn info(&self, key: &str) -> Option<KeyInfo> {
         let mut fetched = Fetched::new();
         let engine = &self.server.engine;
-        engine.lock_key(self.session.database, key.as_bytes(), self.now, &mut fetched).peek(key.as_bytes())
+        engine.lock_key(self.session.database(), key.as_bytes(), self.now, &mut fetched).peek(key.as_bytes())
     }
 
     fn dispatch(&mut self, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Result<(), Failure> {
@@ -136,8 +136,12 @@ impl Fixture {
         let reply = ReplyEncoder::new(out, self.session.protocol);
         match command.handler {
             Handler::Keys(handler) => {
-                let mut keys =
-                    engine.lock_keys(self.session.database, keys(command, arguments), self.now, &mut fetched);
+                let mut keys = engine.lock_keys(
+                    self.session.database(),
+                    keys(command, arguments),
+                    self.now,
+                    &mut fetched,
+                );
                 if self.session.no_touch {
                     keys.stop_touching();
                 }

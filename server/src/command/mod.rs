@@ -173,6 +173,12 @@ pub enum KeyPositions {
         /// The distance between keys.
         step: usize,
     },
+    /// It has none, but clients of a cluster are to treat the first argument, and the others up to `last`, like keys:
+    /// they are shard channels.
+    Channels {
+        /// The last channel's position, from the end where it is negative.
+        last: i32,
+    },
     /// As many as the argument at `count` says, right after it.
     Counted {
         /// The position of the number of keys.

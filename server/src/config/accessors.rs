@@ -11,6 +11,7 @@ use thermocline_engine::{EvictionPolicy, Settings};
 
 use super::table::position_of;
 use super::{Config, OutputLimit, words};
+use crate::server::events::{self, EventClass};
 
 /// The most server threads that `threads 0` starts.
 const MAX_AUTOMATIC_THREADS: usize = 8;
@@ -275,6 +276,18 @@ impl Config {
     /// `hll-sparse-max-bytes`.
     pub fn hll_sparse_max_bytes(&self) -> usize {
         number!(self, "hll-sparse-max-bytes") as usize
+    }
+
+    /// `notify-keyspace-events`.
+    pub fn notified_events(&self) -> EventClass {
+        let letters = text!(self, "notify-keyspace-events");
+        events::parse_classes(&letters).expect("the letters were checked")
+    }
+
+    /// `tracking-table-max-keys`; 0 for any number.
+    #[inline]
+    pub fn tracking_table_keys_max(&self) -> usize {
+        number!(self, "tracking-table-max-keys") as usize
     }
 
     /// What the engine is to be told with `set_settings`.

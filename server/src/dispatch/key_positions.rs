@@ -57,7 +57,7 @@ impl ExactSizeIterator for Positions {}
 pub fn key_positions(command: &Command, arguments: Arguments<'_>) -> Positions {
     let count = arguments.len();
     match command.keys {
-        KeyPositions::None => Positions::NONE,
+        KeyPositions::None | KeyPositions::Channels { .. } => Positions::NONE,
         KeyPositions::Range { first, last, step } => {
             let end = if last < 0 {
                 (count + 1).saturating_sub(last.unsigned_abs() as usize)
@@ -78,10 +78,8 @@ pub fn key_positions(command: &Command, arguments: Arguments<'_>) -> Positions {
                 at += 1 + option.map_or(0, |(_, values)| *values);
             }
             // An odd number of arguments, or no word at all, is an error of the handler's.
-            match count.saturating_sub(at + 1) {
-                rest if rest.is_multiple_of(2) => Positions::range(at + 1, at + 1 + rest / 2, 1),
-                _ => Positions::NONE,
-            }
+            let keys = count.saturating_sub(at + 1) / 2;
+            Positions::range(at + 1, at + 1 + keys, 1)
         }
         KeyPositions::FirstAndBehind { words, from } => {
             let is_one = |at: &usize| words.iter().any(|word| is_word(arguments.get(*at), word));
@@ -150,7 +148,7 @@ mod tests {
         let streams = KeyPositions::HalfBehind { word: "STREAMS", from: 1, options };
         assert_eq!(positions(streams, "xread count 2 streams a b 0 0"), [4, 5]);
         assert_eq!(positions(streams, "xread group streams streams count streams streams a 0"), [7]);
-        assert_eq!(positions(streams, "xread count 2 streams a b 0"), []);
+        assert_eq!(positions(streams, "xread count 2 streams a b 0"), [4]);
         assert_eq!(positions(streams, "xread count 2 streams"), []);
         assert_eq!(positions(streams, "xread count 2"), []);
         let sort = KeyPositions::FirstAndBehind { words: &["STORE"], from: 2 };

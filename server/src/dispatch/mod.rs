@@ -9,6 +9,7 @@
 //!       permission permission    what the client's user may not run
 //!       refusals   refusal       what clients are told instead
 //!       keys       key_positions where a command's keys are
+//!       listeners  hearing       clients that watch commands or keep copies of keys
 //!     many at once transaction   MULTI and EXEC
 //!       each       held          one command on shards that are locked already
 //!     who waited   serving       clients in blocking commands, served by those who change their keys
@@ -33,6 +34,7 @@ mod batch;
 mod cold;
 mod connection;
 mod execute;
+mod hearing;
 mod held;
 mod input;
 pub mod key_positions;

@@ -68,7 +68,7 @@ impl Batch<'_> {
 
     fn run_transaction(&mut self, transaction: &Transaction) -> Result<(), Failure> {
         let (server, thread) = (self.server, self.thread);
-        let (engine, database) = (&server.engine, self.session.database);
+        let (engine, database) = (&server.engine, self.session.database());
         let queued =
             || transaction.commands.iter().map(|queued| (queued.entry, queued.arguments.as_arguments()));
         let locked = if queued().any(|(entry, _)| needs_all_keys(entry)) {

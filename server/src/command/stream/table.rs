@@ -148,9 +148,9 @@ pub const COMMANDS: &[Command] = &[
         keys: KeyPositions::HalfBehind { word: "STREAMS", from: 1, options: READ_OPTIONS },
         summary: "Returns messages from multiple streams with IDs greater than the ones requested. Blocks \
                   until a message is available otherwise.",
-        complexity: "For each stream mentioned: O(N) with N being the number of elements being returned. \
-                     If N is constant (e.g. always asking for the first 10 elements with COUNT), you can \
-                     consider it O(1).",
+        complexity: "For each stream mentioned: O(N) with N being the number of elements being returned, it means that \
+                     XREAD-ing with a fixed COUNT is O(1). Note that when the BLOCK option is used, XADD will pay O(M) \
+                     time in order to serve the M clients blocked on the stream getting new data.",
         handler: Handler::Keys(read::xread),
         ..STREAM
     },

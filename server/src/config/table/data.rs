@@ -3,6 +3,7 @@
 use thermocline_engine::MAX_DATABASES;
 
 use crate::config::option::OptionRow;
+use crate::config::words;
 
 /// In the order in which Redis' error text lists them.
 const POLICIES: &[&str] = &[
@@ -67,9 +68,10 @@ pub(super) const ROWS: &[OptionRow] = &[
         .doc("The most bytes of a node of a stream, counted as in Redis; 0 for no limit."),
     OptionRow::integer("stream-node-max-entries", 100, 0, i64::MAX)
         .doc("The most entries of a node of a stream; 0 for no limit."),
-    OptionRow::text("notify-keyspace-events", "")
-        .only_default("keyspace notifications are not supported yet")
-        .doc("Which changes are published."),
+    OptionRow::words("notify-keyspace-events", "", words::event_classes)
+        .doc("Which changes of keys are published, as letters: `K` to `__keyspace@<db>__:<key>`, `E` to \
+              `__keyevent@<db>__:<event>`; `g` generic commands, `$` strings, `l` lists, `s` sets, `h` hashes, `z` sorted \
+              sets, `t` streams, `x` expired and `e` evicted keys, `A` for all of these; `n` new keys, `m` misses."),
     OptionRow::bool("activerehashing", true).kept().doc("The index grows without rehashing."),
     OptionRow::bool("activedefrag", false)
         .only_default("active defragmentation is not supported")
