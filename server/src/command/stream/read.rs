@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 use thermocline_engine::UnixMillis;
 use thermocline_engine::value::ValueType;
 use thermocline_engine::value::stream::{ConsumerNumber, Group, Log, StreamId, StreamValue};
-use thermocline_protocol::{Arguments, Protocol, ReplyEncoder};
+use thermocline_protocol::{Arguments, LengthMark, Protocol, ReplyEncoder};
 
 use super::id::parse;
 use super::read_options::ReadOptions;
@@ -25,7 +25,7 @@ type PerStream<T> = SmallVec<[T; 4]>;
 
 pub(super) fn xread(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
     let options = ReadOptions::parse(arguments, false, context.keys.now())?;
-    let mut reads: PerStream<(StreamId, bool)> = PerStream::new();
+    let mut ids: PerStream<StreamId> = PerStream::new();
     let mut is_cold = false;
     for (key, id) in options.streams(arguments) {
         match context.keys.get(key) {
@@ -33,8 +33,7 @@ pub(super) fn xread(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> R
             Ok(_) if is_cold => {}
             Ok(value) => {
                 let log = value.map(stream).transpose()?.map(StreamValue::log);
-                let after = id_to_read_after(id, log)?;
-                reads.push((after, log.is_some_and(|log| has_entry_after(log, after))));
+                ids.push(id_to_read_after(id, log)?);
             }
             // Going on makes all that are cold known, so that they are read at once.
             Err(_) => is_cold = true,
@@ -43,32 +42,30 @@ pub(super) fn xread(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> R
     if is_cold {
         return Err(Failure::Cold);
     }
-    let served = reads.iter().filter(|(_, has_entries)| *has_entries).count();
-    if served == 0 {
-        let rewritten = || {
-            let mut words: Vec<Vec<u8>> = arguments.iter().map(<[u8]>::to_vec).collect();
-            let ids_at = options.keys_at + options.keys;
-            for (word, (after, _)) in words[ids_at..].iter_mut().zip(&reads) {
-                *word = id_text(*after).to_vec();
-            }
-            words
-        };
-        return wait(context, &options, || Some(rewritten()));
-    }
-    match context.reply.protocol() {
-        Protocol::Resp2 => context.reply.array(served),
-        Protocol::Resp3 => context.reply.map(served),
-    }
-    for ((key, _), (after, has_entries)) in options.streams(arguments).zip(reads) {
-        if has_entries {
-            let value = context.keys.get(key)?.expect("it has entries");
+    let mark = context.reply.begin_array();
+    let mut served = 0;
+    for ((key, _), &after) in options.streams(arguments).zip(&ids) {
+        // The statistics of Redis count both looks.
+        let Some(value) = context.keys.get(key)? else { continue };
+        let log = stream(value)?.log();
+        if has_entry_after(log, after) {
             let start = after.next().expect("there are ids above it");
-            let entries = stream(value)?.log().range(start, StreamId::MAX).take(options.limit);
             begin_stream(&mut context.reply, key);
-            reply_entries(&mut context.reply, entries);
+            reply_entries(&mut context.reply, log.range(start, StreamId::MAX).take(options.limit));
+            served += 1;
         }
     }
-    Ok(())
+    if served > 0 {
+        end_streams(&mut context.reply, mark, served);
+        return Ok(());
+    }
+    wait(context, &options, || {
+        let mut words: Vec<Vec<u8>> = arguments.iter().map(<[u8]>::to_vec).collect();
+        for (word, id) in words[options.keys_at + options.keys..].iter_mut().zip(&ids) {
+            *word = id_text(*id).to_vec();
+        }
+        Some(words)
+    })
 }
 
 /// The id above which XREAD replies entries.
@@ -107,6 +104,8 @@ pub(super) fn xreadgroup(context: &mut KeyContext<'_>, arguments: Arguments<'_>)
     let mut served = 0;
     // A key may be named twice: what is new is only known when it is its turn.
     for ((key, _), start) in options.streams(arguments).zip(starts) {
+        // The statistics of Redis count both looks.
+        context.keys.get(key)?;
         let reply = &mut context.reply;
         let (has_replied, is_new_consumer) =
             change_untold(&mut context.keys, key, |stream| read.run(reply, key, stream, start))?;
@@ -118,10 +117,7 @@ pub(super) fn xreadgroup(context: &mut KeyContext<'_>, arguments: Arguments<'_>)
     if served == 0 {
         return wait(context, &options, || None);
     }
-    match context.reply.protocol() {
-        Protocol::Resp2 => context.reply.end_array(mark, served),
-        Protocol::Resp3 => context.reply.end_map(mark, served),
-    }
+    end_streams(&mut context.reply, mark, served);
     Ok(())
 }
 
@@ -230,6 +226,14 @@ fn wait(
             wakes_when_gone: options.group.is_some(),
             arguments: rewritten(),
         }))),
+    }
+}
+
+/// What was written since `mark` are the replies of so many streams.
+fn end_streams(reply: &mut ReplyEncoder<'_>, mark: LengthMark, streams: usize) {
+    match reply.protocol() {
+        Protocol::Resp2 => reply.end_array(mark, streams),
+        Protocol::Resp3 => reply.end_map(mark, streams),
     }
 }
 
