@@ -8,6 +8,7 @@
 //!   session    session      what is remembered of one client
 //!   access     access       who may do what: users and their rules
 //!   server     server       what all threads share
+//!   scripting  scripting    Lua scripts and functions
 //!   config     config       settings
 //!   info       info         what the server tells of itself: INFO, Prometheus
 //!   log          log          where the log goes, and how much goes there
@@ -22,6 +23,7 @@ pub mod info;
 mod log;
 pub mod net;
 pub mod process;
+pub mod scripting;
 pub mod server;
 pub mod session;
 mod startup;

@@ -34,7 +34,7 @@ pub mod tracking;
 pub mod waiting;
 pub mod watches;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -49,6 +49,7 @@ use crate::command::table::{CommandTable, table};
 use crate::config::Config;
 use crate::dispatch::Scratch;
 use crate::net::{Listening, ShutdownSignal};
+use crate::scripting::{Scripts, ThreadScripts};
 use clients::Clients;
 use command_rate::CommandRate;
 use courier::Courier;
@@ -76,6 +77,8 @@ pub struct Server {
     pub metrics: Metrics,
     /// How fast commands are being run.
     pub command_rate: CommandRate,
+    /// Lua scripts and functions.
+    pub scripts: Arc<Scripts>,
     /// Who watches keys or waits for them.
     pub observers: Arc<Observers>,
     /// Delivers messages that are no replies.
@@ -126,6 +129,7 @@ impl Server {
             clients,
             metrics: Metrics::new(commands.len()),
             command_rate: CommandRate::default(),
+            scripts: Arc::default(),
             observers,
             monitors: Monitors::new(Arc::clone(&courier)),
             courier,
@@ -166,6 +170,10 @@ pub struct Thread {
     pub(crate) stopwatch: quanta::Clock,
     /// Reads cold values.
     pub reader: Rc<Reader>,
+    /// The scripts that it has compiled.
+    pub scripts: Rc<ThreadScripts>,
+    /// Whether one of its scripts is suspended.
+    pub(crate) suspends_script: Cell<bool>,
     /// What batches need while they run and leave behind empty.
     pub(crate) scratch: RefCell<Scratch>,
 }
@@ -178,6 +186,15 @@ impl Thread {
     pub fn new(server: Arc<Server>) -> io::Result<Self> {
         let metrics = server.metrics.add_thread();
         let reader = Rc::new(Reader::new(Arc::clone(&server.engine))?);
-        Ok(Self { server, metrics, stopwatch: quanta::Clock::new(), reader, scratch: RefCell::default() })
+        let scripts = Rc::new(ThreadScripts::new(Arc::clone(&server.scripts)));
+        Ok(Self {
+            server,
+            metrics,
+            stopwatch: quanta::Clock::new(),
+            reader,
+            scripts,
+            suspends_script: Cell::new(false),
+            scratch: RefCell::default(),
+        })
     }
 }

@@ -59,6 +59,11 @@ fn blocking_commands_reply_as_redis_does() {
 }
 
 #[test]
+fn list_commands_reply_as_redis_does() {
+    check(include_str!("../compat/lists.txt"));
+}
+
+#[test]
 fn sorted_set_commands_reply_as_redis_does() {
     check(include_str!("../compat/sorted_sets.txt"));
 }

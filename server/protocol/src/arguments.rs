@@ -15,6 +15,9 @@ const KEPT_RANGES: usize = 1024;
 /// As [`KEPT_RANGES`], for the bytes of an unquoted inline request.
 const KEPT_INLINE_BYTES: usize = 4096;
 
+/// As [`KEPT_RANGES`], for the bytes of [`OwnedArguments`].
+const KEPT_OWNED_BYTES: usize = 64 << 10;
+
 /// Where one argument starts and how long it is. 32 bits are enough: see
 /// [`MAX_REQUEST_BYTES`](crate::request::MAX_REQUEST_BYTES).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,11 +137,30 @@ impl OwnedArguments {
         self.bytes.clear();
         self.ranges.clear();
         for word in words {
-            let start = self.bytes.len();
-            assert!(start + word.len() <= crate::request::MAX_REQUEST_BYTES, "no request is as long");
-            self.bytes.extend_from_slice(word);
-            self.ranges.push(ArgumentRange { start: start as u32, length_bytes: word.len() as u32 });
+            assert!(self.push(word), "no request is as long");
         }
+    }
+
+    /// Adds a word; false if all together would be longer than a request may be.
+    #[inline]
+    #[must_use]
+    pub fn push(&mut self, word: &[u8]) -> bool {
+        let start = self.bytes.len();
+        if start + word.len() > crate::request::MAX_REQUEST_BYTES {
+            return false;
+        }
+        self.bytes.extend_from_slice(word);
+        self.ranges.push(ArgumentRange { start: start as u32, length_bytes: word.len() as u32 });
+        true
+    }
+
+    /// Forgets the arguments; keeps a modest amount of memory for the next ones.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ranges.clear();
+        self.bytes.shrink_to(KEPT_OWNED_BYTES);
+        self.ranges.shrink_to(KEPT_RANGES);
     }
 
     /// The arguments.

@@ -5,8 +5,8 @@
 
 use std::io::Write as _;
 
-/// Significant digits of `%.17g`.
-const PRECISION: i32 = 17;
+/// Significant digits of `%.17g`: as many as tell every number from every other.
+const PRECISION: usize = 17;
 /// Integers up to here print exactly, and as themselves.
 const MAX_EXACT_INTEGER: f64 = 9_007_199_254_740_992.0;
 /// `-1.2345678901234567e-308` and a little more.
@@ -21,32 +21,44 @@ pub fn write_double(out: &mut Vec<u8>, value: f64) {
     } else if value.abs() <= MAX_EXACT_INTEGER && value.trunc() == value && !is_negative_zero(value) {
         out.extend_from_slice(itoa::Buffer::new().format(value as i64).as_bytes());
     } else {
-        write_seventeen_digits(out, value);
+        write_digits(out, value, PRECISION);
     }
+}
+
+/// Appends a finite `value` as C's `%.<precision>g` prints it; `precision` is 1 to 17.
+///
+/// # Panics
+///
+/// If `value` is not finite or `precision` is out of range.
+pub fn write_general(out: &mut Vec<u8>, value: f64, precision: usize) {
+    assert!(value.is_finite() && (1..=PRECISION).contains(&precision));
+    write_digits(out, value, precision);
 }
 
 fn is_negative_zero(value: f64) -> bool {
     value == 0.0 && value.is_sign_negative()
 }
 
-fn write_seventeen_digits(out: &mut Vec<u8>, value: f64) {
+fn write_digits(out: &mut Vec<u8>, value: f64, precision: usize) {
     // Rust rounds `{:.16e}` correctly, so these are the digits that C prints: d.dddddddddddddddde<exponent>.
     let mut storage = [0u8; SCIENTIFIC_BYTES];
     let mut rest = &mut storage[..];
-    write!(rest, "{:.16e}", value.abs()).expect("17 digits and an exponent fit");
+    write!(rest, "{:.*e}", precision - 1, value.abs()).expect("17 digits and an exponent fit");
     let unused_bytes = rest.len();
     let text = &storage[..SCIENTIFIC_BYTES - unused_bytes];
     let mark = text.iter().position(|&byte| byte == b'e').expect("scientific notation");
     let exponent = crate::parse_integer(&text[mark + 1..]).expect("an exponent") as i32;
-    let mut digits = [b'0'; PRECISION as usize];
+    let mut digits = [b'0'; PRECISION];
     digits[0] = text[0];
-    digits[1..].copy_from_slice(&text[2..mark]);
+    if precision > 1 {
+        digits[1..precision].copy_from_slice(&text[2..mark]);
+    }
     let significant = digits.iter().rposition(|&digit| digit != b'0').map_or(1, |last| last + 1);
 
     if value.is_sign_negative() {
         out.push(b'-');
     }
-    if !(-4..PRECISION).contains(&exponent) {
+    if !(-4..precision as i32).contains(&exponent) {
         write_fraction(out, &digits[..1], &digits[1..significant]);
         out.extend_from_slice(if exponent < 0 { b"e-" } else { b"e+" });
         if exponent.abs() < 10 {

@@ -13,7 +13,7 @@ use thermocline_protocol::{
 };
 
 use super::arguments::wrong_arity;
-use super::blocking::{Block, TimeoutReply};
+use super::blocking::{Block, UnwaitedReply};
 use super::{Command, Context, Failure, Handler, KeyContext};
 use crate::config::Config;
 use crate::dispatch::key_positions::keys;
@@ -80,7 +80,7 @@ impl Fixture {
             let mut reply = ReplyEncoder::new(&mut out, self.session.protocol);
             match failure {
                 Failure::Error(text) => reply.error(text.as_bytes()),
-                Failure::Blocked(block) if block.on_timeout == TimeoutReply::Null => reply.null(),
+                Failure::Blocked(block) if block.unwaited == UnwaitedReply::Null => reply.null(),
                 Failure::Blocked(_) => reply.null_array(),
                 Failure::Cold => panic!("nothing is cold without a device"),
                 Failure::HeldUp => panic!("there are no scripts"),
@@ -164,7 +164,7 @@ impl Fixture {
                 handler(&mut context, arguments)
             }
             Handler::Waiting(_) => panic!("{name} needs a runtime"),
-            Handler::Exec => panic!("{name} needs a dispatcher"),
+            Handler::Script(_) | Handler::Exec => panic!("{name} needs a dispatcher"),
             Handler::Container => Err(Failure::error(format!("ERR unknown subcommand of '{name}'"))),
         }
     }

@@ -2,11 +2,13 @@
 //!
 //! A name that is not in the table does not compile.
 
+use std::time::Duration;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thermocline_engine::value::stream::NodeLimits;
-use thermocline_engine::value::{PackLimits, SetLimits};
+use thermocline_engine::value::{ListLimits, PackLimits, SetLimits};
 use thermocline_engine::{EvictionPolicy, Settings};
 
 use super::table::position_of;
@@ -202,6 +204,12 @@ impl Config {
         words::parse_output_limits(&text!(self, "client-output-buffer-limit"))[class as usize]
     }
 
+    /// `busy-reply-threshold`: when a script counts as busy; `None` is never.
+    pub fn busy_reply_threshold(&self) -> Option<Duration> {
+        let ms = number!(self, "busy-reply-threshold") as u64;
+        (ms > 0).then(|| Duration::from_millis(ms))
+    }
+
     /// `enable-debug-command`.
     pub fn enable_debug_command(&self) -> Permission {
         Permission::from_number(number!(self, "enable-debug-command"))
@@ -271,6 +279,12 @@ impl Config {
             bytes: number!(self, "stream-node-max-bytes") as u64,
             entries: number!(self, "stream-node-max-entries") as u64,
         }
+    }
+
+    /// `list-max-listpack-size`.
+    #[inline]
+    pub fn list_limits(&self) -> ListLimits {
+        ListLimits::from_setting(number!(self, "list-max-listpack-size"))
     }
 
     /// `hll-sparse-max-bytes`.

@@ -37,6 +37,8 @@ pub(super) enum Outcome {
     Paused(UnixMillis),
     /// Its handler may wait, so it cannot run here.
     Waits,
+    /// It has a script, which may be suspended, so it cannot run here.
+    Suspends,
     /// There is nothing for it yet: the session knows what it waits for.
     Blocked,
     /// A script holds its keys for long.
@@ -61,6 +63,11 @@ impl<'a> Batch<'a> {
             && self.server.access.asks_for_password()
         {
             return self.refuse(Some(entry), refusal::NO_AUTH.as_bytes());
+        }
+        if let Some(busy) = self.server.scripts.busy.refusal()
+            && !entry.has(Flags::ALLOW_BUSY)
+        {
+            return self.refuse(Some(entry), busy.as_bytes());
         }
         if let Err(denied) = permits(&self.session.user, entry, arguments) {
             return self.refuse_access(entry, arguments, denied);
@@ -91,8 +98,11 @@ impl<'a> Batch<'a> {
                 }
             }
         }
-        if let Handler::Waiting(_) = entry.command.handler {
-            return Outcome::Waits;
+        match entry.command.handler {
+            Handler::Waiting(_) => return Outcome::Waits,
+            Handler::Script(_) => return Outcome::Suspends,
+            Handler::Exec if flags.has(Flags::MORE_KEYS) => return Outcome::Suspends,
+            _ => {}
         }
         let start = self.output.len();
         let replies = self.session.reply_mode;
@@ -166,8 +176,10 @@ impl<'a> Batch<'a> {
                 self.session.publish();
                 if was_held_up { Err(Failure::HeldUp) } else { result }
             }
-            Handler::Exec => self.exec(),
-            Handler::Waiting(_) => panic!("{} was to run in a task that may wait", entry.full_name),
+            Handler::Exec => self.exec_at_once(),
+            Handler::Waiting(_) | Handler::Script(_) => {
+                panic!("{} was to run in a task that may wait", entry.full_name)
+            }
             Handler::Container => panic!("{} alone has too few arguments", entry.full_name),
         }
     }

@@ -13,7 +13,7 @@ use thermocline_protocol::{Arguments, ReplyEncoder};
 
 use super::cold::ATTEMPTS_MAX;
 use super::{hearing, refusal};
-use crate::command::blocking::TimeoutReply;
+use crate::command::blocking::UnwaitedReply;
 use crate::command::table::CommandEntry;
 use crate::command::{Context, Failure, Handler, KeyContext};
 use crate::server::Thread;
@@ -48,9 +48,9 @@ pub(super) fn run(
             }
             Failure::Blocked(block) => {
                 let mut reply = ReplyEncoder::new(output, session.protocol);
-                match block.on_timeout {
-                    TimeoutReply::Null => reply.null(),
-                    TimeoutReply::NullArray => reply.null_array(),
+                match block.unwaited {
+                    UnwaitedReply::Null => reply.null(),
+                    UnwaitedReply::NullArray => reply.null_array(),
                 }
                 break None;
             }
@@ -114,7 +114,7 @@ fn run_once(
                 Poll::Pending => Err(Failure::error("ERR the command cannot wait inside a transaction")),
             }
         }
-        Handler::Exec | Handler::Container => {
+        Handler::Script(_) | Handler::Exec | Handler::Container => {
             Err(Failure::error("ERR Command not allowed inside a transaction"))
         }
     }

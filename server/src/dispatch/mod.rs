@@ -11,6 +11,7 @@
 //!       keys       key_positions where a command's keys are
 //!       listeners  hearing       clients that watch commands or keep copies of keys
 //!     many at once transaction   MULTI and EXEC
+//!     scripts    script        on which keys, and when they are suspended
 //!       each       held          one command on shards that are locked already
 //!     who waited   serving       clients in blocking commands, served by those who change their keys
 //!   what waits     waits         cold values, slow readers, full memory, handlers that wait
@@ -42,6 +43,7 @@ mod output_limit;
 pub mod permission;
 mod preview;
 mod refusal;
+mod script;
 mod serving;
 mod transaction;
 mod waits;

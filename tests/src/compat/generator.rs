@@ -5,7 +5,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
 use crate::compat::commands::{
-    bits, connection, expiry, geo, hashes, hyperloglogs, keyspace, sets, sorted_sets, streams, strings,
+    bits, connection, expiry, geo, hashes, hyperloglogs, keyspace, lists, sets, sorted_sets, streams, strings,
 };
 use crate::compat::request::Request;
 use crate::compat::values::{DATABASES, garbage, keys, lex_key, long_key, pattern, pick, typed_key, value};
@@ -41,6 +41,7 @@ const FAMILIES: &[Family] = &[
     family("bitmap", 15, None, bits::request),
     family("hyperloglog", 8, Some('p'), hyperloglogs::request),
     family("stream", 20, Some('x'), streams::request),
+    family("list", 25, Some('l'), lists::request),
     family("hash", 20, Some(hashes::LETTER), hashes::request),
     family("set", 20, Some(sets::LETTER), sets::request),
     family("sorted_set", 25, Some('z'), sorted_sets::request),
@@ -164,7 +165,9 @@ fn request(rng: &mut StdRng, focus: Option<Family>) -> Request {
     let must_stay = matches!(request.name().as_str(), "HELLO" | "SPOP");
     // Another score would make ranges of members undefined.
     let keeps_scores = request.name() == "ZADD" && request.0[1].starts_with(b"y");
-    if rng.random_ratio(1, 40) && !must_stay && !keeps_scores {
+    // Another timeout would make a client wait for ever.
+    let waits = request.name().starts_with('B') && !request.name().starts_with("BIT");
+    if rng.random_ratio(1, 40) && !must_stay && !keeps_scores && !waits {
         corrupt(rng, &mut request);
     }
     if rng.random_ratio(1, 10) {

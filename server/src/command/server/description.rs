@@ -104,7 +104,7 @@ fn reply_key_specifications(reply: &mut ReplyEncoder<'_>, command: &Command) {
             let half = [("lastkey", -1), ("keystep", 1), ("limit", 2)];
             reply_key_specification(reply, uses[0], Begin::Word(word, from), "range", half);
         }
-        KeyPositions::FirstAndBehind { words, from } => {
+        KeyPositions::FirstAndBehind { words, from, .. } => {
             reply.set(1 + words.len());
             reply_key_specification(reply, uses[0], Begin::Index(1), "range", ONE);
             for word in words {

@@ -10,7 +10,7 @@ use super::id::parse;
 use super::read_options::ReadOptions;
 use super::reply::{id_text, reply_entries, reply_entry, reply_id};
 use super::{change_untold, quoted, stream};
-use crate::command::blocking::{Block, TimeoutReply};
+use crate::command::blocking::{Block, UnwaitedReply};
 use crate::command::{Failure, KeyContext};
 use crate::server::events::EventClass;
 
@@ -221,7 +221,7 @@ fn wait(
         Some(deadline) => Err(Failure::Blocked(Box::new(Block {
             value_type: ValueType::Stream,
             deadline,
-            on_timeout: TimeoutReply::NullArray,
+            unwaited: UnwaitedReply::NullArray,
             // A group that is gone is an error, which whoever waits for its entries is to be told.
             wakes_when_gone: options.group.is_some(),
             arguments: rewritten(),

@@ -42,6 +42,5 @@ pub(super) const ROWS: &[OptionRow] = &[
               reported as changed."),
     OptionRow::count("busy-reply-threshold", 5000)
         .alias("lua-time-limit")
-        .kept()
         .doc("Milliseconds after which a running script is reported as busy."),
 ];

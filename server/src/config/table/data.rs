@@ -48,8 +48,8 @@ pub(super) const ROWS: &[OptionRow] = &[
         .doc("How long a field or value of such a hash may be."),
     OptionRow::integer("list-max-listpack-size", -2, i32::MIN as i64, i32::MAX as i64)
         .alias("list-max-ziplist-size")
-        .kept()
-        .doc("Redis' encoding of lists."),
+        .doc("What a listpack of a list may hold: so many elements, or below zero, bytes: from -1 on 4, 8, 16, 32 and 64 \
+              KiB."),
     OptionRow::count("list-compress-depth", 0).kept().doc("Redis' encoding of lists."),
     OptionRow::integer("set-max-intset-entries", 512, 0, i64::MAX)
         .doc("Members that a set of integers may have and be an intset."),

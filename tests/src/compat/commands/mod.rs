@@ -7,6 +7,7 @@ pub mod geo;
 pub mod hashes;
 pub mod hyperloglogs;
 pub mod keyspace;
+pub mod lists;
 pub mod sets;
 pub mod sorted_sets;
 pub mod streams;

@@ -1,0 +1,133 @@
+//! Rust functions that Lua calls, and functions of Lua's own library behind a check.
+
+#![allow(unsafe_code)] // Lua's interface is C.
+
+use std::ffi::{c_int, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::abort;
+
+use mlua_sys as ffi;
+
+use super::Raised;
+use super::stack::{Kind, Stack};
+
+/// A function that Lua calls: its arguments are on the stack. It returns how many of the topmost values are its results.
+pub(in crate::scripting) type Native = fn(&mut Stack<'_>) -> Result<i32, Raised>;
+
+/// What runs before a function of Lua's library, on its arguments.
+pub(in crate::scripting) type Check = fn(&mut Stack<'_>) -> Result<Verdict, Raised>;
+
+/// What a check decides.
+pub(in crate::scripting) enum Verdict {
+    /// The function runs, on what is on the stack.
+    Proceed,
+    /// It does not: so many of the topmost values are its results.
+    Return(i32),
+}
+
+/// A bug in a native function must not unwind through Lua's frames, which know nothing of it: the process ends, after the
+/// message of the panic was written.
+fn or_abort<T>(run: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| abort())
+}
+
+impl Stack<'_> {
+    /// Pushes a function; the `upvalues` topmost values become its own, in [`push_upvalue`](Self::push_upvalue)'s order.
+    pub(in crate::scripting) fn push_native(&mut self, native: Native, upvalues: i32) {
+        // SAFETY: `call_native` takes its first upvalue for a `Native`.
+        unsafe { self.push_closure(call_native, native as *mut c_void, upvalues) }
+    }
+
+    /// Puts `before`, on its arguments, and `after`, on its results, around the library function on top, which it replaces.
+    pub(in crate::scripting) fn wrap_library(&mut self, before: Option<Check>, after: Option<Native>) {
+        assert!(self.kind(-1) == Kind::Function && self.has_room(2));
+        let before = before.map_or(std::ptr::null_mut(), |check| check as *mut c_void);
+        let after = after.map_or(std::ptr::null_mut(), |native| native as *mut c_void);
+        // SAFETY: `call_wrapped` takes its first upvalue for a `Check` or null, its second for a C function, as asserted, and
+        // its third for a `Native` or null. The C function runs on the frame and the upvalues of the wrapper, so it may
+        // have none of its own.
+        unsafe {
+            let is_native = ffi::lua_iscfunction(self.raw(), -1) != 0;
+            assert!(is_native && ffi::lua_getupvalue(self.raw(), -1, 1).is_null());
+            ffi::lua_pushlightuserdata(self.raw(), after);
+            self.push_closure(call_wrapped, before, 2);
+        }
+    }
+
+    /// Wraps the function on top as a message handler: it does not run while the script is being unwound.
+    pub(in crate::scripting) fn wrap_handler(&mut self) {
+        assert!(self.kind(-1) == Kind::Function);
+        // SAFETY: `call_handler` takes its second upvalue for a function.
+        unsafe { self.push_closure(call_handler, std::ptr::null_mut(), 1) }
+    }
+
+    /// # Safety
+    /// `function` reads its first upvalue as what `data` is.
+    unsafe fn push_closure(&mut self, function: ffi::lua_CFunction, data: *mut c_void, upvalues: i32) {
+        assert!(upvalues >= 0 && upvalues < 8 && self.has_room(1));
+        // SAFETY: there is room for the pointer, which goes below the other upvalues.
+        unsafe {
+            ffi::lua_pushlightuserdata(self.raw(), data);
+            ffi::lua_insert(self.raw(), -upvalues - 1);
+            ffi::lua_pushcclosure(self.raw(), function, upvalues + 1);
+        }
+    }
+}
+
+/// Runs the `Native` that is its first upvalue.
+unsafe extern "C-unwind" fn call_native(raw: *mut ffi::lua_State) -> c_int {
+    // SAFETY: only `push_native` makes closures of this, and puts a `Native` there. The
+    // stack is used by nothing else until the function has returned and dropped all it had; then this frame owns
+    // nothing, and `lua_error` may leave it.
+    unsafe {
+        let native: Native = std::mem::transmute(ffi::lua_touserdata(raw, ffi::lua_upvalueindex(1)));
+        match or_abort(|| native(&mut Stack::new(raw))) {
+            Ok(results) => results,
+            Err(Raised(())) => ffi::lua_error(raw),
+        }
+    }
+}
+
+/// Runs a library function between a check of its arguments and one of its results.
+unsafe extern "C-unwind" fn call_wrapped(raw: *mut ffi::lua_State) -> c_int {
+    // SAFETY: only `wrap_library` makes closures of this, with these upvalues: null is no `Check` or `Native`. The library
+    // function runs as if Lua had called it, on a stack with at least the room that Lua grants. This frame owns nothing when
+    // it, or a check that failed, raises an error.
+    unsafe {
+        let before: Option<Check> = std::mem::transmute(ffi::lua_touserdata(raw, ffi::lua_upvalueindex(1)));
+        if let Some(check) = before {
+            match or_abort(|| check(&mut Stack::new(raw))) {
+                Ok(Verdict::Proceed) => {}
+                Ok(Verdict::Return(results)) => return results,
+                Err(Raised(())) => ffi::lua_error(raw),
+            }
+        }
+        let Some(library) = ffi::lua_tocfunction(raw, ffi::lua_upvalueindex(2)) else { abort() };
+        let results = library(raw);
+        let after: Option<Native> = std::mem::transmute(ffi::lua_touserdata(raw, ffi::lua_upvalueindex(3)));
+        let Some(native) = after else { return results };
+        while ffi::lua_gettop(raw) > results {
+            ffi::lua_remove(raw, 1);
+        }
+        match or_abort(|| native(&mut Stack::new(raw))) {
+            Ok(results) => results,
+            Err(Raised(())) => ffi::lua_error(raw),
+        }
+    }
+}
+
+/// A message handler: passes the error on as it is while the script is unwound, else to the function that is its second
+/// upvalue.
+unsafe extern "C-unwind" fn call_handler(raw: *mut ffi::lua_State) -> c_int {
+    // SAFETY: the stack is used by nothing else meanwhile. Lua grants a function room for 20 values. This frame owns nothing
+    // when the function raises an error.
+    unsafe {
+        if !or_abort(|| Stack::new(raw).context().is_unwinding()) {
+            ffi::lua_settop(raw, 1);
+            ffi::lua_pushvalue(raw, ffi::lua_upvalueindex(2));
+            ffi::lua_insert(raw, 1);
+            ffi::lua_call(raw, 1, 1);
+        }
+        1
+    }
+}
