@@ -64,7 +64,7 @@ impl Stack<'_> {
     /// # Safety
     /// `function` reads its first upvalue as what `data` is.
     unsafe fn push_closure(&mut self, function: ffi::lua_CFunction, data: *mut c_void, upvalues: i32) {
-        assert!(upvalues >= 0 && upvalues < 8 && self.has_room(1));
+        assert!((0..8).contains(&upvalues) && self.has_room(1));
         // SAFETY: there is room for the pointer, which goes below the other upvalues.
         unsafe {
             ffi::lua_pushlightuserdata(self.raw(), data);
