@@ -171,6 +171,17 @@ impl Config {
         number!(self, "acllog-max-len") as usize
     }
 
+    /// `maxmemory-clients` in bytes, if there is a limit.
+    pub fn client_memory_limit_bytes(&self) -> Option<u64> {
+        match number!(self, "maxmemory-clients") {
+            0 => None,
+            bytes @ 1.. => Some(bytes as u64),
+            percent => {
+                Some(self.max_memory_bytes() / 100 * percent.unsigned_abs()).filter(|bytes| *bytes > 0)
+            }
+        }
+    }
+
     /// `maxclients`.
     pub fn max_clients(&self) -> usize {
         number!(self, "maxclients") as usize
