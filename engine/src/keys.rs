@@ -179,6 +179,27 @@ impl<'a> Keys<'a> {
         self.value::<false>(key)
     }
 
+    /// The value of a key that was asked for with [`Self::get`], and may have been changed since, while those of others are
+    /// looked at too: it leaves no trace anywhere. `None` where there is no such key.
+    ///
+    /// # Panics
+    /// If the value is cold.
+    pub fn view(&self, key: &[u8]) -> Option<&Value> {
+        let (shard, hash) = self.locate(key);
+        let keyspace = self.keyspace(shard)?;
+        let handle = keyspace.find(hash, key)?;
+        if keyspace.is_expired(handle, self.now) {
+            return None;
+        }
+        Some(match keyspace.head(handle).place() {
+            Place::Dram(number) => &keyspace.resident(number).value,
+            Place::Ssd(location) => {
+                let at = self.fetched.position(keyspace.id, location).expect("a value that was asked for");
+                self.fetched.value(at)
+            }
+        })
+    }
+
     #[inline]
     fn value<const COUNTS: bool>(&mut self, key: &[u8]) -> Result<Option<&Value>, Cold> {
         let Some(found) = self.find(key) else {
@@ -219,6 +240,19 @@ impl<'a> Keys<'a> {
     /// # Errors
     /// [`Cold`] if it must be fetched first.
     pub fn modify<T>(&mut self, key: &[u8], change: impl FnOnce(&mut Value) -> T) -> Result<Option<T>, Cold> {
+        self.modify_if(key, |value| (change(value), true))
+    }
+
+    /// The same for a change that may turn out to change nothing, and tells whether it did: if not, it counts as none, and
+    /// what the SSD has of the value is still good.
+    ///
+    /// # Errors
+    /// [`Cold`] if it must be fetched first.
+    pub fn modify_if<T>(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut Value) -> (T, bool),
+    ) -> Result<Option<T>, Cold> {
         let Some(found) = self.find(key) else { return Ok(None) };
         if let Place::Ssd(location) = self.place(found) {
             let keyspace_id = self.keyspace(found.shard).expect("a key was found in it").id;
@@ -229,9 +263,11 @@ impl<'a> Keys<'a> {
         }
         self.note_access(found);
         let keyspace = self.keyspace_mut(found.shard).expect("a key was found in it");
-        let result = keyspace.modify(found.handle, change);
-        self.report_growth(found.shard);
-        self.note_change(found.shard, key, Change::Written);
+        let (result, is_changed) = keyspace.modify_if(found.handle, change);
+        if is_changed {
+            self.report_growth(found.shard);
+            self.note_change(found.shard, key, Change::Written);
+        }
         Ok(Some(result))
     }
 
@@ -446,7 +482,7 @@ impl<'a> Keys<'a> {
 
     // ---- inside
 
-    fn locate(&mut self, key: &[u8]) -> (usize, TableHash) {
+    fn locate(&self, key: &[u8]) -> (usize, TableHash) {
         let (shard, hash) = self.engine.hasher().locate(key);
         let at = self.shards.position(shard).expect("a command touches the keys it was locked for");
         (at, hash)

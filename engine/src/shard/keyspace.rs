@@ -314,23 +314,33 @@ impl Keyspace {
         self.install(handle, value, SsdCopy::Clean(location), tick);
     }
 
-    /// Runs `change` on a resident value; whatever the SSD had of it is outdated afterwards.
-    pub(crate) fn modify<T>(&mut self, handle: Handle, change: impl FnOnce(&mut Value) -> T) -> T {
+    /// Runs `change` on a resident value, which also tells whether it changed anything. If so, whatever the SSD had of the
+    /// value is outdated afterwards.
+    pub(crate) fn modify_if<T>(
+        &mut self,
+        handle: Handle,
+        change: impl FnOnce(&mut Value) -> (T, bool),
+    ) -> (T, bool) {
         let Place::Dram(number) = self.entries.head(handle).place() else {
             panic!("only a resident value is changed");
         };
-        self.discard_ssd_copy(number);
         let resident = self.residents.get_mut(number);
         let before = resident.value.heap_bytes();
-        let result = change(&mut resident.value);
+        let (result, is_changed) = change(&mut resident.value);
         let after = resident.value.heap_bytes();
+        if !is_changed {
+            assert_eq!(before, after, "a value that was not changed is as long as before");
+            return (result, false);
+        }
+        self.discard_ssd_copy_of(number, before);
+        let resident = self.residents.get(number);
         let mut head = self.entries.head(handle);
         let value = &resident.value;
         head.describe(value.value_type(), value.encoding(), clamp_length(value.length()));
         self.entries.set_head(handle, head);
         self.value_bytes = self.value_bytes - before + after;
         self.growth_bytes += after as isize - before as isize;
-        result
+        (result, true)
     }
 
     /// Changes when the key expires. The entry may move: the returned handle is its new one.
@@ -618,19 +628,29 @@ impl Keyspace {
     }
 
     fn discard_ssd_copy(&mut self, number: u32) {
-        let copy = self.set_copy(number, SsdCopy::None);
+        let heap_bytes = self.residents.get(number).value.heap_bytes();
+        self.discard_ssd_copy_of(number, heap_bytes);
+    }
+
+    /// The same where the value had this length when the SSD's copy was made.
+    fn discard_ssd_copy_of(&mut self, number: u32, heap_bytes: usize) {
+        let copy = self.set_copy_of(number, SsdCopy::None, heap_bytes);
         if let SsdCopy::Writing(location) | SsdCopy::Clean(location) = copy {
             self.ledger.release(location);
         }
     }
 
-    /// Notes what the SSD has of a resident; returns what it had before. A value's length changes only while the SSD
-    /// has nothing of it, which keeps the sum of the clean ones right.
+    /// Notes what the SSD has of a resident; returns what it had before. `heap_bytes` is the value's
+    /// length as it has been counted so far.
     fn set_copy(&mut self, number: u32, copy: SsdCopy) -> SsdCopy {
+        let heap_bytes = self.residents.get(number).value.heap_bytes();
+        self.set_copy_of(number, copy, heap_bytes)
+    }
+
+    fn set_copy_of(&mut self, number: u32, copy: SsdCopy, heap_bytes: usize) -> SsdCopy {
         let resident = self.residents.get_mut(number);
         let before = resident.copy();
         resident.set_copy(copy);
-        let heap_bytes = resident.value.heap_bytes();
         match (matches!(before, SsdCopy::Clean(_)), matches!(copy, SsdCopy::Clean(_))) {
             (false, true) => self.clean_bytes += heap_bytes,
             (true, false) => self.clean_bytes -= heap_bytes,

@@ -57,7 +57,7 @@ const fn element_bytes_by_first() -> [u8; 256] {
 }
 
 /// An element of a collection, as it is stored.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Element<'a> {
     /// A byte string that spells no integer.
     Bytes(&'a [u8]),

@@ -193,6 +193,16 @@ impl<'a> Arguments<'a> {
         Arguments { bytes: self.bytes, ranges: &self.ranges[first..] }
     }
 
+    /// The first `count` arguments; there are at least as many.
+    ///
+    /// # Panics
+    ///
+    /// If there are not.
+    #[inline]
+    pub fn first(&self, count: usize) -> Arguments<'a> {
+        Arguments { bytes: self.bytes, ranges: &self.ranges[..count] }
+    }
+
     /// All of them, in order.
     #[inline]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &'a [u8]> + ExactSizeIterator + Clone + use<'a> {

@@ -13,6 +13,8 @@ pub struct KeyUse {
     flags: &'static [&'static str],
     /// Why the flags are what they are, for people; mostly empty.
     notes: &'static str,
+    /// Whether what there was does not matter.
+    is_blind: bool,
     /// Where it depends on the arguments: `flags` is the most it may do then.
     given: Option<fn(Arguments<'_>) -> KeyUse>,
 }
@@ -36,10 +38,13 @@ impl KeyUse {
     pub const EXTEND: Self = Self::new(&["RW", "insert"]);
     /// Changes what there is.
     pub const CHANGE: Self = Self::new(&["RW", "update"]);
+    /// SINTERSTORE: replaces whatever there is, though Redis does not say so.
+    pub const REPLACE: Self = Self { is_blind: true, ..Self::CHANGE };
     /// Replies with what the value holds, or held, and changes it.
     pub const READ_AND_CHANGE: Self = Self::new(&["RW", "access", "update"]);
     /// SET: blind, unless it replies the old value.
     pub const SET: Self = Self {
+        is_blind: false,
         flags: &["RW", "access", "update", "variable_flags"],
         notes: "RW and ACCESS due to the optional `GET` argument",
         given: Some(|arguments| match arguments.iter().skip(3).any(|word| is_word(word, "GET")) {
@@ -71,7 +76,8 @@ impl KeyUse {
     pub const READ_AND_RECODE: Self = Self::new(&["RW", "access"]);
 
     const fn new(flags: &'static [&'static str]) -> Self {
-        Self { flags, notes: "", given: None }
+        let is_blind = matches!(flags[0].as_bytes(), b"OW");
+        Self { flags, notes: "", is_blind, given: None }
     }
 
     /// The flags of the specification, in Redis' order.
@@ -86,7 +92,7 @@ impl KeyUse {
 
     /// Whether what there was does not matter, whatever the arguments.
     pub fn is_blind(self) -> bool {
-        self.flags.contains(&"OW")
+        self.is_blind
     }
 
     /// What it needs the permission for: to look at the key itself, none.

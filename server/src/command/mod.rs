@@ -24,6 +24,7 @@ pub mod hyperloglog;
 pub mod key_use;
 pub mod list;
 pub mod pubsub;
+pub(crate) mod sampling;
 pub mod scripting;
 pub mod server;
 pub mod set;

@@ -33,7 +33,7 @@ fn rule_for(request: &Request) -> Rule {
         "TTL" | "EXPIRETIME" => Rule::Time { tolerance: CLOCK_TOLERANCE_MS / 1000 },
         "PTTL" | "PEXPIRETIME" => Rule::Time { tolerance: CLOCK_TOLERANCE_MS },
         // Which keys one call returns is up to the server; whole iterations are compared as sets.
-        "SCAN" | "RANDOMKEY" | "TIME" => Rule::Kind,
+        "SCAN" | "ZSCAN" | "RANDOMKEY" | "ZRANDMEMBER" | "TIME" => Rule::Kind,
         // Payloads end in a version and a checksum, and compress as they like: they are compared by what they restore to.
         "DUMP" => Rule::Kind,
         // Whether a small integer is shared between keys is nobody's business but the server's.

@@ -4,9 +4,9 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
-use crate::compat::commands::{bits, connection, expiry, hyperloglogs, keyspace, strings};
+use crate::compat::commands::{bits, connection, expiry, geo, hyperloglogs, keyspace, sorted_sets, strings};
 use crate::compat::request::Request;
-use crate::compat::values::{DATABASES, garbage, keys, long_key, pattern, pick, typed_key, value};
+use crate::compat::values::{DATABASES, garbage, keys, lex_key, long_key, pattern, pick, typed_key, value};
 
 /// How many clients take turns.
 pub const CLIENTS: usize = 4;
@@ -38,6 +38,8 @@ const FAMILIES: &[Family] = &[
     family("string", 45, None, strings::request),
     family("bitmap", 15, None, bits::request),
     family("hyperloglog", 8, Some('p'), hyperloglogs::request),
+    family("sorted_set", 25, Some('z'), sorted_sets::request),
+    family("geo", 10, Some('g'), geo::request),
     family("expiry", 10, None, expiry::request),
     family("keyspace", 23, None, keyspace::request),
     family("connection", 7, None, connection::request),
@@ -153,7 +155,9 @@ fn request(rng: &mut StdRng, focus: Option<Family>) -> Request {
     });
     let mut request = (family.request)(rng);
     // 7.0 sets the name of a HELLO that it then refuses, 7.2 does not: that would show much later, in CLIENT GETNAME.
-    if rng.random_ratio(1, 40) && request.name() != "HELLO" {
+    // Another score would make ranges of members undefined.
+    let keeps_scores = request.name() == "ZADD" && request.0[1].starts_with(b"y");
+    if rng.random_ratio(1, 40) && request.name() != "HELLO" && !keeps_scores {
         corrupt(rng, &mut request);
     }
     if rng.random_ratio(1, 10) {
@@ -175,7 +179,8 @@ fn some_keys(rng: &mut StdRng, focus: Option<Family>, most: usize) -> Vec<Vec<u8
     match focus.and_then(|family| family.letter) {
         Some(letter) if rng.random_ratio(3, 4) => {
             let count = rng.random_range(1..=most);
-            (0..count).map(|_| typed_key(rng, letter)).collect()
+            let has_lex_keys = letter == 'z' && rng.random_ratio(1, 5);
+            (0..count).map(|_| if has_lex_keys { lex_key(rng) } else { typed_key(rng, letter) }).collect()
         }
         _ => keys(rng, 1, most),
     }

@@ -24,14 +24,33 @@ const KNOWN_DIFFERENCES: &[KnownDifference] = &[
         },
     },
     KnownDifference {
-        reason: "7.2: BITCOUNT and BITPOS check their arguments even if the key does not exist (redis#11734)",
+        reason: "7.2: BITCOUNT and BITPOS check their arguments first, whatever the key is (redis#11734)",
         applies: |request, reference, subject| {
             matches!(request.name().as_str(), "BITCOUNT" | "BITPOS")
-                && reference.as_integer().is_some()
+                && (reference.as_integer().is_some() || is_wrong_type(reference))
                 && subject.is_error()
         },
     },
+    KnownDifference {
+        reason: "7.2: ZRANK and ZREVRANK take WITHSCORE",
+        applies: |request, reference, _| {
+            matches!(request.name().as_str(), "ZRANK" | "ZREVRANK")
+                && request.0.len() == 4
+                && reference.as_bytes().is_some_and(|text| text.starts_with(b"ERR wrong number of arguments"))
+        },
+    },
+    KnownDifference {
+        reason: "7.2: a timeout that is too long is called that, not negative",
+        applies: |_, reference, subject| {
+            reference.as_bytes() == Some(b"ERR timeout is negative")
+                && subject.as_bytes() == Some(b"ERR timeout is out of range")
+        },
+    },
 ];
+
+fn is_wrong_type(reply: &Reply) -> bool {
+    reply.is_error() && reply.as_bytes().is_some_and(|text| text.starts_with(b"WRONGTYPE"))
+}
 
 /// Why the two replies may differ, if they may.
 pub fn reason(request: &Request, reference: &Reply, subject: &Reply) -> Option<&'static str> {

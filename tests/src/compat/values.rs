@@ -11,9 +11,11 @@ const KEYS: u32 = 14;
 /// How many keys hold only short values, for commands whose cost is a product of lengths.
 const SHORT_KEYS: u32 = 4;
 /// Letters that begin the names of keys which mostly hold one type, so that its commands find what they need.
-const TYPED: &str = "lp";
+const TYPED: &str = "glpz";
 /// How many keys there are of each such letter.
 const TYPED_KEYS: u32 = 6;
+/// How many keys there are for sorted sets whose scores are all equal.
+const LEX_KEYS: u32 = 3;
 /// The longest value.
 const MAX_VALUE_BYTES: usize = 20_000;
 /// The longest value of a short key.
@@ -133,6 +135,11 @@ pub fn mostly_typed_key(rng: &mut StdRng, letter: char) -> Vec<u8> {
     if rng.random_ratio(1, 25) { key(rng) } else { typed_key(rng, letter) }
 }
 
+/// A key of a sorted set whose scores are all equal: only commands that keep it so get it.
+pub fn lex_key(rng: &mut StdRng) -> Vec<u8> {
+    format!("y{}", rng.random_range(0..LEX_KEYS)).into_bytes()
+}
+
 /// A key whose value is short: only [`short_value`]s are ever written to it.
 pub fn short_key(rng: &mut StdRng) -> Vec<u8> {
     format!("s{}", rng.random_range(0..SHORT_KEYS)).into_bytes()
@@ -150,6 +157,7 @@ pub fn all_keys() -> Vec<Vec<u8>> {
     for letter in TYPED.chars() {
         keys.extend((0..TYPED_KEYS).map(|number| format!("{letter}{number}").into_bytes()));
     }
+    keys.extend((0..LEX_KEYS).map(|number| format!("y{number}").into_bytes()));
     keys.extend([Vec::new(), b"\x00\xff\r\n key".to_vec()]);
     keys
 }

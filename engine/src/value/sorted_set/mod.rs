@@ -46,6 +46,22 @@ impl SortedSetValue {
         Self(Form::Small(Small::empty()))
     }
 
+    /// With these members; of one that comes several times, the last score counts.
+    ///
+    /// # Panics
+    /// If a score is NaN.
+    pub fn from_members<M: AsRef<[u8]>>(members: &[(M, f64)], limits: PackLimits) -> Self {
+        let mut set = Self::new();
+        let is_long = |(member, _): &(M, f64)| member.as_ref().len() > limits.element_bytes;
+        if members.len() > limits.entries || members.iter().any(is_long) {
+            set.grow();
+        }
+        for (member, score) in members {
+            set.insert(member.as_ref(), *score, limits);
+        }
+        set
+    }
+
     /// How `OBJECT ENCODING` names the representation.
     pub fn encoding(&self) -> Encoding {
         match self.0 {

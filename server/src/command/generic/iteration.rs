@@ -149,9 +149,25 @@ impl<'a> CollectionScan<'a> {
     /// # Errors
     /// [`Failure::SYNTAX`] and [`Failure::NOT_AN_INTEGER`].
     pub(crate) fn parse(arguments: Arguments<'a>) -> Result<Self, Failure> {
+        Self::parse_with_flag(arguments, None).map(|(scan, _)| scan)
+    }
+
+    /// The same where one more word may be among the options: also tells whether it is.
+    ///
+    /// # Errors
+    /// [`Failure::SYNTAX`] and [`Failure::NOT_AN_INTEGER`].
+    pub(crate) fn parse_with_flag(
+        arguments: Arguments<'a>,
+        flag: Option<&str>,
+    ) -> Result<(Self, bool), Failure> {
         let mut scan = Self { count: DEFAULT_COUNT, pattern: None };
+        let mut has_flag = false;
         let mut options = arguments.iter();
         while let Some(option) = options.next() {
+            if flag.is_some_and(|flag| is_word(option, flag)) {
+                has_flag = true;
+                continue;
+            }
             let argument = options.next().ok_or(Failure::SYNTAX)?;
             if is_word(option, "count") {
                 scan.count = scan_count(argument)?;
@@ -161,7 +177,7 @@ impl<'a> CollectionScan<'a> {
                 return Err(Failure::SYNTAX);
             }
         }
-        Ok(scan)
+        Ok((scan, has_flag))
     }
 
     /// Whether a member is shown.

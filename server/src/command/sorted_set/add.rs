@@ -14,13 +14,13 @@ const OPTIONS: usize = 2;
 
 /// What ZADD is told before the scores.
 #[derive(Clone, Copy, Default)]
-struct Options {
-    only_new: bool,
-    only_known: bool,
-    only_greater: bool,
-    only_less: bool,
-    replies_changed: bool,
-    increments: bool,
+pub(crate) struct Options {
+    pub(crate) only_new: bool,
+    pub(crate) only_known: bool,
+    pub(crate) only_greater: bool,
+    pub(crate) only_less: bool,
+    pub(crate) replies_changed: bool,
+    pub(crate) increments: bool,
 }
 
 impl Options {
@@ -124,8 +124,20 @@ fn add(context: &mut KeyContext<'_>, arguments: Arguments<'_>, increments: bool)
         *score = float(argument)?;
     }
     let members = arguments.skip(first + 1).iter().step_by(2);
-    let outcome = change(context, key, options, scores.iter().copied().zip(members))?;
+    add_members(context, key, options, scores.iter().copied().zip(members))
+}
 
+/// Gives members scores, as the options say, and replies what ZADD replies.
+///
+/// # Errors
+/// [`Failure::WRONG_TYPE`], and Redis' where an increment makes no number.
+pub(crate) fn add_members<'a>(
+    context: &mut KeyContext<'_>,
+    key: &[u8],
+    options: Options,
+    pairs: impl Iterator<Item = (f64, &'a [u8])> + Clone,
+) -> Result<(), Failure> {
+    let outcome = change(context, key, options, pairs)?;
     match outcome.score {
         _ if !options.increments => {
             let updated = if options.replies_changed { outcome.updated } else { 0 };

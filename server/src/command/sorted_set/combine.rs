@@ -306,10 +306,7 @@ fn store_result(
 ) -> Result<(), Failure> {
     let request = Request::parse(context, operation, Target::Store, command, arguments.skip(2))?;
     let limits = context.server.config.sorted_set_limits();
-    let mut result = SortedSetValue::new();
-    for (member, score) in in_order(request.run(context)?) {
-        result.insert(&member, score, limits);
-    }
+    let result = SortedSetValue::from_members(&in_order(request.run(context)?), limits);
     store(context, arguments.get(1), result, command);
     Ok(())
 }

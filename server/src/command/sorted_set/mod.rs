@@ -9,7 +9,7 @@
 //! * `combine`: unions, intersections and differences.
 //! * `limits`: how ranges are read from arguments; `pairs`: how members and scores are replied.
 
-mod add;
+pub(crate) mod add;
 mod combine;
 mod draw;
 mod limits;
@@ -27,7 +27,6 @@ use thermocline_engine::KeyInfo;
 use thermocline_engine::value::{SortedSetValue, Value, ValueType};
 
 use super::key_use::KeyUse;
-use super::string::clamp_range;
 use super::{Command, Failure, Flags, Handler, KeyPositions, Reads};
 
 /// So many scores of one ZADD need no memory on the heap.
@@ -50,9 +49,13 @@ pub(crate) fn check_type(info: &KeyInfo) -> Result<(), Failure> {
     if info.value_type == ValueType::SortedSet { Ok(()) } else { Err(Failure::WRONG_TYPE) }
 }
 
-/// The ranks from `start` to `end`, both included and counted from the end where they are negative.
+/// The ranks from `start` to `end`, both included and counted from the end where they are negative. An `end` before the
+/// first rank makes the range empty.
 fn ranks(start: i64, end: i64, len: usize) -> Range<usize> {
-    clamp_range(start, end, len).unwrap_or(0..0)
+    let count = len as i64;
+    let from_end = |rank: i64| if rank < 0 { rank + count } else { rank };
+    let (start, end) = (from_end(start).max(0), from_end(end).min(count - 1));
+    if start > end { 0..0 } else { start as usize..end as usize + 1 }
 }
 
 const ONE_KEY: KeyPositions = KeyPositions::Range { first: 1, last: 1, step: 1 };

@@ -83,16 +83,14 @@ fn read_members(
     score: fn(&mut Reader<'_>) -> Option<f64>,
     limits: PackLimits,
 ) -> Option<SortedSetValue> {
-    let members = body.length()?;
-    let mut value = SortedSetValue::new();
-    for _ in 0..members {
-        let member = read_string(body)?;
-        let score = score(body)?;
-        if value.insert(member.bytes(&mut IntegerDigits::new()), score, limits).is_some() {
-            return None;
-        }
+    let count = body.length()?;
+    // The number is not to be trusted: room is made as the members come.
+    let mut members = Vec::new();
+    for _ in 0..count {
+        members.push((read_string(body)?.to_vec(), score(body)?));
     }
-    (!value.is_empty()).then_some(value)
+    let value = SortedSetValue::from_members(&members, limits);
+    (count > 0 && value.len() == count).then_some(value)
 }
 
 /// A sorted set of elements that are members and scores in turn. However long they are, they stay a pack, as in Redis.
