@@ -17,9 +17,11 @@ async function eventually(condition) {
 
 describe("ioredis", () => {
   let server, redis;
+  const connections = [];
   const connect = (options = {}) => {
     const client = new Redis({ port: server.port, host: "127.0.0.1", ...options });
     client.on("error", () => {});
+    connections.push(client);
     return client;
   };
   /** Makes values cold, where there is a cold tier. */
@@ -32,7 +34,8 @@ describe("ioredis", () => {
     redis = connect();
   });
   after(async () => {
-    redis?.disconnect();
+    // Also those that a failed test left behind: the process would wait for them.
+    connections.forEach((connection) => connection.disconnect());
     await server?.stop();
   });
   beforeEach(() => redis.flushall());
@@ -96,7 +99,9 @@ describe("ioredis", () => {
   test("pipelines and transactions", async () => {
     await redis.set("cold", "v".repeat(500));
     await demote("cold");
-    assert.deepEqual(await redis.pipeline().set("a", "1").incr("a").get("cold").hget("a", "f").exec().then((replies) => replies.map(([error, reply]) => error?.message.split(" ")[0] ?? reply)), ["OK", 2, "v".repeat(500), "WRONGTYPE"]);
+    const replies = await redis.pipeline().set("a", "1").incr("a").get("cold").hget("a", "f").exec();
+    const shown = replies.map(([error, reply]) => error?.message.split(" ")[0] ?? reply);
+    assert.deepEqual(shown, ["OK", 2, "v".repeat(500), "WRONGTYPE"]);
     await demote("cold");
     assert.deepEqual(await redis.multi().incr("a").get("cold").exec(), [[null, 3], [null, "v".repeat(500)]]);
     const other = connect();

@@ -18,9 +18,11 @@ async function eventually(condition) {
 for (const RESP of [2, 3]) {
   describe(`node-redis, RESP${RESP}`, () => {
     let server, client;
+    const connections = [];
     const connect = async (options = {}) => {
       const connected = createClient({ socket: { host: "127.0.0.1", port: server.port }, RESP, ...options });
       connected.on("error", () => {});
+      connections.push(connected);
       return connected.connect();
     };
     /** Makes values cold, where there is a cold tier. */
@@ -38,7 +40,8 @@ for (const RESP of [2, 3]) {
       client = await connect();
     });
     after(async () => {
-      client?.destroy();
+      // Also those that a failed test left behind: the process would wait for them.
+      for (const connection of connections) if (connection.isOpen) connection.destroy();
       await server?.stop();
     });
     beforeEach(() => client.flushAll());
