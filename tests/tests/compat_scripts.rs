@@ -54,6 +54,16 @@ fn blocking_commands_reply_as_redis_does() {
 }
 
 #[test]
+fn hash_commands_reply_as_redis_does() {
+    check(include_str!("../compat/hashes.txt"));
+}
+
+#[test]
+fn set_commands_reply_as_redis_does() {
+    check(include_str!("../compat/sets.txt"));
+}
+
+#[test]
 fn list_commands_reply_as_redis_does() {
     check(include_str!("../compat/lists.txt"));
 }

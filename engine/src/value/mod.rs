@@ -28,6 +28,8 @@ pub use sorted_set::{LexBound, LexRange, Members, ScoreRange, SortedSetValue};
 pub use stream::StreamValue;
 pub use string::{IntegerDigits, StringValue};
 
+use crate::time::UnixMillis;
+
 /// Redis' value types, numbered as on disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 #[repr(u8)]
@@ -218,6 +220,15 @@ impl Value {
     /// value's size: it is asked before and after each change.
     pub fn heap_bytes(&self) -> usize {
         on_any!(self, inner => inner.heap_bytes())
+    }
+
+    /// When the first field of a hash expires, if any does.
+    #[inline]
+    pub(crate) fn earliest_field_expiry(&self) -> Option<UnixMillis> {
+        match self {
+            Self::Hash(hash) => hash.earliest_expiry(),
+            _ => None,
+        }
     }
 
     /// The memory on the heap that reading the value touches first.
