@@ -52,6 +52,7 @@ pub fn tips(full_name: &str) -> &'static [&'static str] {
         | "cluster|slaves"
         | "cluster|slots"
         | "migrate" => &[RANDOM],
+        "xadd" | "xautoclaim" | "xclaim" | "xinfo|consumers" | "xpending" | "xtrim" => &[RANDOM],
         _ => &[],
     }
 }
