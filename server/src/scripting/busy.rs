@@ -35,7 +35,13 @@ const WRITES: u8 = 1;
 const KILLED: u8 = 2;
 
 impl RunningScript {
-    pub(super) fn new(name: &str, is_function: bool, command: Vec<Vec<u8>>, began: Instant, wrote: bool) -> Self {
+    pub(super) fn new(
+        name: &str,
+        is_function: bool,
+        command: Vec<Vec<u8>>,
+        began: Instant,
+        wrote: bool,
+    ) -> Self {
         let state = AtomicU8::new(if wrote { WRITES } else { KILLABLE });
         Self { name: name.to_owned(), is_function, command, began, state }
     }

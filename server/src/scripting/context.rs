@@ -52,7 +52,9 @@ pub(super) enum Unwinding {
 enum Activity {
     Nothing,
     /// A script or function, which becomes busy after this time.
-    Script { busy_after: Option<Duration> },
+    Script {
+        busy_after: Option<Duration>,
+    },
     /// The code of a library.
     Load,
 }

@@ -131,8 +131,7 @@ fn text_of(stack: &mut Stack<'_>, at: i32) -> Vec<u8> {
 
 /// Takes the error on top, which went through [`on_error`] unless that failed.
 pub(super) fn take_error(stack: &mut Stack<'_>) -> ScriptError {
-    let mut error =
-        ScriptError { text: b"ERR unknown error".to_vec(), place: None, is_counted: false };
+    let mut error = ScriptError { text: b"ERR unknown error".to_vec(), place: None, is_counted: false };
     match stack.kind(-1) {
         Kind::Table => read_error(stack, &mut error),
         Kind::String => error.text = [b"ERR ", stack.bytes(-1).unwrap_or_default()].concat(),

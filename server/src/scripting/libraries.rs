@@ -95,8 +95,11 @@ mod tests {
     use crate::scripting::ScriptFlags;
 
     fn library(id: u64, name: &str, functions: &[&str]) -> Arc<Library> {
-        let function =
-            |name: &&str| FunctionInfo { name: (*name).to_owned(), description: None, flags: ScriptFlags::NONE };
+        let function = |name: &&str| FunctionInfo {
+            name: (*name).to_owned(),
+            description: None,
+            flags: ScriptFlags::NONE,
+        };
         let functions = functions.iter().map(function).collect();
         Arc::new(Library { id, name: name.to_owned(), code: Box::default(), functions })
     }
@@ -116,10 +119,7 @@ mod tests {
         let mut libraries = Libraries::default();
         libraries.add(library(1, "a", &["f"]), false).expect("free");
         libraries.add(library(2, "b", &["g"]), false).expect("free");
-        assert_eq!(
-            libraries.add(library(3, "b", &["F"]), true),
-            Err("ERR Function F already exists".into())
-        );
+        assert_eq!(libraries.add(library(3, "b", &["F"]), true), Err("ERR Function F already exists".into()));
         assert_eq!(libraries.add(library(4, "a", &["h"]), false), Err(taken("a")));
         assert_eq!(libraries.library("b").map(|library| library.id), Some(2));
         libraries.add(library(5, "a", &["f", "h"]), true).expect("it replaces its own function");

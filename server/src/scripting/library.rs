@@ -84,9 +84,11 @@ fn register(stack: &mut Stack<'_>, described: &mut Described) -> Result<(), Cow<
 fn describe(stack: &mut Stack<'_>, described: &mut Described) -> Result<(), Cow<'static, str>> {
     match (stack.top(), stack.kind(1), stack.kind(2)) {
         (1, Kind::Table, _) => stack.walk(1, |stack| describe_field(stack, described)),
-        (1, ..) => Err("calling redis.register_function with a single argument is only applicable to Lua table \
+        (1, ..) => {
+            Err("calling redis.register_function with a single argument is only applicable to Lua table \
                         (representing named arguments)."
-            .into()),
+                .into())
+        }
         (2, Kind::String, Kind::Function) => {
             described.name = stack.bytes(1).map(<[u8]>::to_vec);
             described.callback = Some(stack.keep());
@@ -108,12 +110,14 @@ fn describe_field(stack: &mut Stack<'_>, described: &mut Described) -> Result<()
     match &name[..] {
         b"function_name" => {
             let text = stack.bytes(-1);
-            let text = text.ok_or("function_name argument given to redis.register_function must be a string")?;
+            let text =
+                text.ok_or("function_name argument given to redis.register_function must be a string")?;
             described.name = Some(text.to_vec());
         }
         b"description" => {
             let text = stack.bytes(-1);
-            let text = text.ok_or("description argument given to redis.register_function must be a string")?;
+            let text =
+                text.ok_or("description argument given to redis.register_function must be a string")?;
             described.description = Some(text.to_vec());
         }
         b"callback" => {
@@ -125,8 +129,10 @@ fn describe_field(stack: &mut Stack<'_>, described: &mut Described) -> Result<()
         }
         b"flags" => {
             if stack.kind(-1) != Kind::Table {
-                return Err("flags argument to redis.register_function must be a table representing function flags"
-                    .into());
+                return Err(
+                    "flags argument to redis.register_function must be a table representing function flags"
+                        .into(),
+                );
             }
             described.flags = read_flags(stack)?;
         }

@@ -86,7 +86,9 @@ impl ScriptRun {
         let program = Rc::clone(&request.program);
         let interpreter = &program.interpreter;
         let Ok(mut lua) = interpreter.lua.try_borrow_mut() else {
-            return Err("BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.");
+            return Err(
+                "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+            );
         };
         let stack = thread.take_stack().map_err(|_| "ERR out of memory for the stack of a script")?;
         let mut values = lua.stack();

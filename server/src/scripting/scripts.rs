@@ -148,7 +148,12 @@ impl Scripts {
     }
 
     /// A library that nobody knows yet.
-    pub(super) fn new_library(&self, name: String, code: &[u8], functions: Vec<FunctionInfo>) -> Arc<Library> {
+    pub(super) fn new_library(
+        &self,
+        name: String,
+        code: &[u8],
+        functions: Vec<FunctionInfo>,
+    ) -> Arc<Library> {
         let id = self.next_library.fetch_add(1, Ordering::Relaxed);
         Arc::new(Library { id, name, code: code.into(), functions })
     }

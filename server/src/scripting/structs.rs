@@ -66,7 +66,9 @@ impl Format {
         }
         let text = &self.text[self.at..self.at + digits];
         self.at += digits;
-        let number = text.iter().try_fold(0i32, |sum, digit| sum.checked_mul(10)?.checked_add(i32::from(digit - b'0')));
+        let number = text
+            .iter()
+            .try_fold(0i32, |sum, digit| sum.checked_mul(10)?.checked_add(i32::from(digit - b'0')));
         number.map(|number| number as usize).ok_or_else(|| stack.raise("integral size overflow"))
     }
 
@@ -112,6 +114,8 @@ fn pack(stack: &mut Stack<'_>) -> Result<i32, Raised> {
     let mut format = Format::of_first_argument(stack)?;
     let mut out = Vec::new();
     let mut argument = 2;
+    // What is missing is nil, as messages say.
+    stack.push_nil();
     while let Some(item) = format.next(stack)? {
         out.resize(out.len() + format.padding(out.len(), item), 0);
         match item.option {
@@ -124,12 +128,20 @@ fn pack(stack: &mut Stack<'_>) -> Result<i32, Raised> {
             b'x' => out.push(0),
             b'f' => {
                 let value = number(stack, argument)? as f32;
-                out.extend_from_slice(&if format.is_little { value.to_le_bytes() } else { value.to_be_bytes() });
+                out.extend_from_slice(&if format.is_little {
+                    value.to_le_bytes()
+                } else {
+                    value.to_be_bytes()
+                });
                 argument += 1;
             }
             b'd' => {
                 let value = number(stack, argument)?;
-                out.extend_from_slice(&if format.is_little { value.to_le_bytes() } else { value.to_be_bytes() });
+                out.extend_from_slice(&if format.is_little {
+                    value.to_le_bytes()
+                } else {
+                    value.to_be_bytes()
+                });
                 argument += 1;
             }
             b'c' | b's' => {
@@ -200,12 +212,14 @@ fn unpack(stack: &mut Stack<'_>) -> Result<i32, Raised> {
             b'x' => results -= 1,
             b'f' => {
                 let bytes = <[u8; 4]>::try_from(bytes).expect("four bytes");
-                let value = if format.is_little { f32::from_le_bytes(bytes) } else { f32::from_be_bytes(bytes) };
+                let value =
+                    if format.is_little { f32::from_le_bytes(bytes) } else { f32::from_be_bytes(bytes) };
                 stack.push_number(f64::from(value));
             }
             b'd' => {
                 let bytes = <[u8; 8]>::try_from(bytes).expect("eight bytes");
-                let value = if format.is_little { f64::from_le_bytes(bytes) } else { f64::from_be_bytes(bytes) };
+                let value =
+                    if format.is_little { f64::from_le_bytes(bytes) } else { f64::from_be_bytes(bytes) };
                 stack.push_number(value);
             }
             b'c' => {
@@ -247,9 +261,9 @@ fn size(stack: &mut Stack<'_>) -> Result<i32, Raised> {
     while let Some(item) = format.next(stack)? {
         position = position.saturating_add(format.padding(position, item));
         match item.option {
-            b's' => return Err(stack.raise_argument(1, "variable-size format in struct.size")),
+            b's' => return Err(stack.raise_argument(1, "option 's' has no fixed size")),
             b'c' if item.bytes == 0 => {
-                return Err(stack.raise_argument(1, "variable-length format in struct.size"));
+                return Err(stack.raise_argument(1, "option 'c0' has no fixed size"));
             }
             option if !option.is_ascii_alphanumeric() => format.control(stack, option)?,
             _ => {}

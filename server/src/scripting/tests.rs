@@ -183,7 +183,7 @@ fn replies_become_values_as_in_redis() {
         ("return redis.call('ECHO', 1)", "$1\\r\\n1"),
         ("return redis.call('ECHO', 0.1)", "$19\\r\\n0.10000000000000001"),
         ("return redis.call('ECHO', -0)", "$2\\r\\n-0"),
-        ("redis.setresp(3) return redis.call('RAW', '~1\\r\\n$1\\r\\na\\r\\n').set.a", "#t"),
+        ("redis.setresp(3) return redis.call('RAW', '~1\\r\\n$1\\r\\na\\r\\n').set.a", ":1"),
     ]);
 }
 
@@ -209,7 +209,8 @@ fn errors_say_where_they_were_raised() {
 
 #[test]
 fn nothing_that_scripts_share_can_be_changed() {
-    let read_only = "-ERR user_script:1: Attempt to modify a readonly table script: <sha>, on @user_script:1.";
+    let read_only =
+        "-ERR user_script:1: Attempt to modify a readonly table script: <sha>, on @user_script:1.";
     let raw = "-ERR Attempt to modify a readonly table script: <sha>, on @user_script:1.";
     let mut world = World::new();
     for body in [
@@ -226,10 +227,14 @@ fn nothing_that_scripts_share_can_be_changed() {
     ] {
         assert_eq!(world.eval(body), read_only, "{body}");
     }
-    for body in ["setmetatable(_G, {})", "rawset(_G, 'x', 1)", "rawset(redis, 'x', 1)", "table.insert(redis, 1)"] {
+    for body in
+        ["setmetatable(_G, {})", "rawset(_G, 'x', 1)", "rawset(redis, 'x', 1)", "table.insert(redis, 1)"]
+    {
         assert_eq!(world.eval(body), raw, "{body}");
     }
-    for name in ["print", "dofile", "loadfile", "require", "newproxy", "setfenv", "getfenv", "debug", "io", "foo"] {
+    for name in
+        ["print", "dofile", "loadfile", "require", "newproxy", "setfenv", "getfenv", "debug", "io", "foo"]
+    {
         let expected = format!(
             "-ERR user_script:1: Script attempted to access nonexistent global variable '{name}' script: <sha>, \
              on @user_script:1."
@@ -262,7 +267,7 @@ fn precompiled_code_is_refused() {
         ("local n = 0 return load(function() n = n + 1 if n == 1 then return string.dump(function() end) end end) == nil", ":1"),
         ("return loadstring('return 7')()", ":7"),
         ("local n = 0 return load(function() n = n + 1 if n == 1 then return 'return 8' end end)()", ":8"),
-        ("return select(2, loadstring(string.dump(function() end)))", "$51\\r\\n[string \"\\x1bLuaQ\"]:1: unexpected symbol near 'char(27)'"),
+        ("return select(2, loadstring(string.dump(function() end)))", "$53\\r\\n[string \"\\x1bLuaQ\"]:1: unexpected symbol near 'char(27)'"),
     ]);
     let mut world = World::new();
     let reply = world.eval("\u{1b}LuaQ");
@@ -319,7 +324,8 @@ fn a_busy_script_is_suspended_and_can_be_killed() {
 fn a_script_that_has_written_cannot_be_killed() {
     let mut world = World::new();
     world.busy_after = Some(Duration::ZERO);
-    let program = world.thread.script(b"redis.call('WRITE') for i = 1, 300000 do end return 'end'").expect("Lua");
+    let program =
+        world.thread.script(b"redis.call('WRITE') for i = 1, 300000 do end return 'end'").expect("Lua");
     let mut run = world.start(program, &[], &[]);
     assert_eq!(world.resume(&mut run).0, Progress::Busy);
     assert_eq!(world.thread.shared().busy.kill(false), Killed::HasWritten);
@@ -335,7 +341,8 @@ fn a_script_that_has_written_cannot_be_killed() {
 fn a_run_that_is_dropped_leaves_the_interpreter_as_it_was() {
     let mut world = World::new();
     world.busy_after = Some(Duration::ZERO);
-    let program = world.thread.script(b"while true do pcall(function() while true do end end) end").expect("Lua");
+    let program =
+        world.thread.script(b"while true do pcall(function() while true do end end) end").expect("Lua");
     let mut run = world.start(Rc::clone(&program), &[], &[]);
     assert_eq!(world.resume(&mut run).0, Progress::Busy);
     drop(run);
@@ -361,7 +368,8 @@ fn a_script_of_one_thread_is_found_by_the_others() {
     let world = World::new();
     let other = ThreadScripts::new(Arc::clone(world.thread.shared()));
     let program = other.script(b"return 2").expect("Lua");
-    let found = world.thread.cached_script(program.name().as_bytes()).expect("not busy").expect("it is cached");
+    let found =
+        world.thread.cached_script(program.name().as_bytes()).expect("not busy").expect("it is cached");
     assert_eq!(found.name(), program.name());
 }
 
@@ -386,7 +394,8 @@ fn functions_keep_their_state_and_have_no_keys_table() {
     assert_eq!([call("count"), call("COUNT")], [":1\\r\\n", ":2\\r\\n"]);
     assert_eq!(call("fail"), "-WRONGTYPE no script: fail, on @user_function:7.\\r\\n");
     assert!(call("keys").contains("nonexistent global variable 'KEYS'"));
-    let (libraries, changed) = (world.thread.shared().libraries().clone(), world.thread.shared().delete_library("mylib"));
+    let libraries = world.thread.shared().libraries().clone();
+    let changed = world.thread.shared().delete_library("mylib");
     let (_, count) = libraries.function(b"count").expect("it was there");
     assert_eq!((count.description.as_deref(), count.flags), (Some(&b"counts"[..]), ScriptFlags::NO_WRITES));
     assert!(changed && world.thread.function(b"echo").expect("not busy").is_none());
@@ -398,13 +407,35 @@ fn a_library_that_does_not_load_changes_nothing() {
     let prefix = "ERR Error registering functions: ";
     for (code, text) in [
         ("return 1", "ERR No functions registered".to_owned()),
-        ("redis.register_function('f', 5)", format!("{prefix}ERR second argument to redis.register_function must be a function")),
-        ("redis.register_function({})", format!("{prefix}ERR redis.register_function must get a function name argument")),
-        ("redis.register_function{function_name='a', callback=function() end, flags={'x'}}", format!("{prefix}ERR unknown flag given")),
-        ("redis.call('PING')", format!("{prefix}ERR user_function:2: Script attempted to access nonexistent global variable 'call'")),
-        ("return math", format!("{prefix}ERR user_function:2: Script attempted to access nonexistent global variable 'math'")),
+        (
+            "redis.register_function('f', 5)",
+            format!("{prefix}ERR second argument to redis.register_function must be a function"),
+        ),
+        (
+            "redis.register_function({})",
+            format!("{prefix}ERR redis.register_function must get a function name argument"),
+        ),
+        (
+            "redis.register_function{function_name='a', callback=function() end, flags={'x'}}",
+            format!("{prefix}ERR unknown flag given"),
+        ),
+        (
+            "redis.call('PING')",
+            format!(
+                "{prefix}ERR user_function:2: Script attempted to access nonexistent global variable 'call'"
+            ),
+        ),
+        (
+            "return math",
+            format!(
+                "{prefix}ERR user_function:2: Script attempted to access nonexistent global variable 'math'"
+            ),
+        ),
         ("x = 1", format!("{prefix}ERR user_function:2: Attempt to modify a readonly table")),
-        ("local x = 1 +", "ERR Error compiling function: user_function:2: unexpected symbol near '<eof>'".to_owned()),
+        (
+            "local x = 1 +",
+            "ERR Error compiling function: user_function:2: unexpected symbol near '<eof>'".to_owned(),
+        ),
         ("while true do end", format!("{prefix}ERR FUNCTION LOAD timeout")),
     ] {
         let code = format!("#!lua name=a\n{code}");
@@ -417,9 +448,15 @@ fn a_library_that_does_not_load_changes_nothing() {
 fn every_thread_runs_the_libraries_that_are_there_now() {
     let first = World::new();
     let second = ThreadScripts::new(Arc::clone(first.thread.shared()));
-    first.thread.load_library(b"#!lua name=a\nredis.register_function('f', function() return 1 end)", false).expect("it loads");
+    first
+        .thread
+        .load_library(b"#!lua name=a\nredis.register_function('f', function() return 1 end)", false)
+        .expect("it loads");
     assert!(second.function(b"f").expect("it loads").is_some());
-    first.thread.load_library(b"#!lua name=a\nredis.register_function('g', function() return 1 end)", true).expect("it loads");
+    first
+        .thread
+        .load_library(b"#!lua name=a\nredis.register_function('g', function() return 1 end)", true)
+        .expect("it loads");
     assert!(second.function(b"f").expect("it loads").is_none());
     assert!(second.function(b"g").expect("it loads").is_some());
     let codes = [b"#!lua name=b\nredis.register_function('g', function() return 1 end)".to_vec()];
@@ -434,6 +471,9 @@ fn the_user_may_be_asked_about() {
     World::new().expect(&[
         ("return redis.acl_check_cmd('PING')", ":1"),
         ("return redis.acl_check_cmd('SECRET')", "$-1"),
-        ("return redis.acl_check_cmd('nosuch')", "-ERR Invalid command passed to redis.acl_check_cmd() script: <sha>, on @user_script:1."),
+        (
+            "return redis.acl_check_cmd('nosuch')",
+            "-ERR Invalid command passed to redis.acl_check_cmd() script: <sha>, on @user_script:1.",
+        ),
     ]);
 }

@@ -125,7 +125,13 @@ impl ThreadScripts {
     /// Nothing is made before it is needed.
     pub fn new(shared: Arc<Scripts>) -> Self {
         let memory = shared.add_thread();
-        Self { shared, scripts: RefCell::default(), functions: RefCell::default(), stacks: RefCell::default(), memory }
+        Self {
+            shared,
+            scripts: RefCell::default(),
+            functions: RefCell::default(),
+            stacks: RefCell::default(),
+            memory,
+        }
     }
 
     /// What all threads share.

@@ -18,7 +18,7 @@ use crate::scripting::context::Context;
 const INSTRUCTIONS_BETWEEN_LOOKS: c_int = 100_000;
 
 /// What precompiled code begins with. It can make the interpreter do anything, so none is ever loaded.
-const BINARY_MARK: u8 = 0x1b;
+pub(in crate::scripting) const BINARY_MARK: u8 = 0x1b;
 
 /// A Lua interpreter.
 pub(in crate::scripting) struct Lua {
@@ -81,9 +81,8 @@ impl Lua {
         let mut stack = self.stack();
         assert!(stack.has_room(1));
         // SAFETY: there is room; Lua reads the text, and catches its own errors.
-        let status = unsafe {
-            ffi::luaL_loadbuffer(stack.raw(), text.as_ptr().cast(), text.len(), name.as_ptr())
-        };
+        let status =
+            unsafe { ffi::luaL_loadbuffer(stack.raw(), text.as_ptr().cast(), text.len(), name.as_ptr()) };
         if status == ffi::LUA_OK {
             return Ok(());
         }
