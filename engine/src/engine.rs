@@ -50,6 +50,16 @@ const LATE_WAIT: Duration = Duration::from_secs(5);
 #[error("a script holds the keys for long")]
 pub struct HeldUp;
 
+/// See [`Engine::hold_up`].
+#[must_use]
+pub struct HoldUp<'e>(&'e Engine);
+
+impl Drop for HoldUp<'_> {
+    fn drop(&mut self) {
+        self.0.hold_ups.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// The two-tier store. Shared by all threads; every method may be called from any of them.
 pub struct Engine {
     config: EngineConfig,
@@ -80,7 +90,8 @@ pub struct Engine {
     observes_all: AtomicBool,
     /// How many keys of each shard are observed; grows with the shard locked.
     observed: Box<[AtomicU32]>,
-    is_held_up: AtomicBool,
+    /// How many hold shards for long.
+    hold_ups: AtomicU32,
 }
 
 impl Engine {
@@ -194,7 +205,7 @@ impl Engine {
             if let Some(guard) = self.shards[number].try_lock_for(HELD_UP_LOOK) {
                 return Ok(guard);
             }
-            if self.is_held_up.load(Ordering::Acquire) {
+            if self.hold_ups.load(Ordering::Acquire) > 0 {
                 return Err(HeldUp);
             }
         }
@@ -243,10 +254,11 @@ impl Engine {
         assert!(before > 0, "it was observed");
     }
 
-    /// From now on, or no more, who holds shards holds them for long: who asks for one of them gets [`HeldUp`] after a
-    /// moment, instead of waiting.
-    pub fn set_held_up(&self, is_held_up: bool) {
-        self.is_held_up.store(is_held_up, Ordering::Release);
+    /// While this lasts, somebody holds shards for long: who asks for one of them gets [`HeldUp`] after a moment, instead
+    /// of waiting.
+    pub fn hold_up(&self) -> HoldUp<'_> {
+        self.hold_ups.fetch_add(1, Ordering::AcqRel);
+        HoldUp(self)
     }
 
     /// The time of day, by the engine's clock.
@@ -359,7 +371,7 @@ impl Engine {
             observer: OnceLock::new(),
             observes_all: AtomicBool::new(false),
             observed: (0..config.shard_count).map(|_| AtomicU32::new(0)).collect(),
-            is_held_up: AtomicBool::new(false),
+            hold_ups: AtomicU32::new(0),
             components,
             config,
         };
@@ -471,6 +483,14 @@ impl Engine {
     pub(crate) fn tell_observer(&self, database: usize, key: &[u8], change: Change) {
         if let Some(observer) = self.observer.get() {
             observer.changed(database, key, change);
+        }
+    }
+
+    /// Tells the observer, which wants to hear of all keys, of one that was missed.
+    #[cold]
+    pub(crate) fn tell_miss(&self, database: usize, key: &[u8]) {
+        if let Some(observer) = self.observer.get() {
+            observer.missed(database, key);
         }
     }
 

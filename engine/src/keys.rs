@@ -51,6 +51,8 @@ pub struct Keys<'a> {
     counters: ShardCounters,
     changes: u64,
     is_cold: bool,
+    /// Keys that the observer is to be told were missed, unless the command runs again.
+    missed: Vec<Box<[u8]>>,
 }
 
 #[derive(Clone, Copy)]
@@ -81,6 +83,7 @@ impl<'a> Keys<'a> {
             counters: ShardCounters::default(),
             changes: 0,
             is_cold: false,
+            missed: Vec::new(),
         }
     }
 
@@ -125,7 +128,7 @@ impl<'a> Keys<'a> {
         let info = self.peek(key);
         match info {
             Some(_) => self.counters.keyspace_hits += 1,
-            None => self.counters.keyspace_misses += 1,
+            None => self.note_miss(key),
         }
         info
     }
@@ -144,7 +147,7 @@ impl<'a> Keys<'a> {
     /// Marks the key as used, value or not; false where there is no such key.
     pub fn touch(&mut self, key: &[u8]) -> bool {
         let Some(found) = self.find(key) else {
-            self.counters.keyspace_misses += 1;
+            self.note_miss(key);
             return false;
         };
         self.counters.keyspace_hits += 1;
@@ -203,7 +206,9 @@ impl<'a> Keys<'a> {
     #[inline]
     fn value<const COUNTS: bool>(&mut self, key: &[u8]) -> Result<Option<&Value>, Cold> {
         let Some(found) = self.find(key) else {
-            self.counters.keyspace_misses += u64::from(COUNTS);
+            if COUNTS {
+                self.note_miss(key);
+            }
             return Ok(None);
         };
         let place = self.place(found);
@@ -384,8 +389,26 @@ impl<'a> Keys<'a> {
     }
 
     #[inline]
+    fn note_miss(&mut self, key: &[u8]) {
+        self.counters.keyspace_misses += 1;
+        if self.engine.observes_all() {
+            self.missed.push(key.into());
+        }
+    }
+
+    /// Tells of misses once it is sure that the command does not run again: before its first change, or at its end.
+    #[inline]
+    fn tell_misses(&mut self) {
+        if !self.missed.is_empty() && !self.is_cold {
+            let database = self.database;
+            std::mem::take(&mut self.missed).iter().for_each(|key| self.engine.tell_miss(database, key));
+        }
+    }
+
+    #[inline]
     fn note_change(&mut self, shard: usize, key: &[u8], change: Change) {
         self.changes += 1;
+        self.tell_misses();
         self.tell(shard, key, change);
     }
 
@@ -589,6 +612,7 @@ impl<'a> Keys<'a> {
 
 impl Drop for Keys<'_> {
     fn drop(&mut self) {
+        self.tell_misses();
         // A command that runs again is counted when it does.
         if !self.is_cold && !self.shards.is_empty() {
             self.shards.at_mut(0).counters.add(&self.counters);

@@ -46,7 +46,7 @@ pub use background::Background;
 pub use components::{Clock, Components, ManualClock, MemoryGauge, MemoryUsage, NoMemoryGauge};
 pub use config::{EngineConfig, EvictionPolicy, MAX_DATABASES, Settings};
 pub use databases::Databases;
-pub use engine::{Engine, HeldUp};
+pub use engine::{Engine, HeldUp, HoldUp};
 pub use error::EngineError;
 pub use fetch::Fetched;
 pub use index::Cursor;

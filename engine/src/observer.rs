@@ -24,4 +24,8 @@ pub trait KeyObserver: Send + Sync {
     /// A key of a database has changed. Called with the key's shard locked, by the thread that made the change: it must
     /// not lock a shard, and not take long.
     fn changed(&self, database: usize, key: &[u8], change: Change);
+
+    /// A command looked for a key that is not there, in a way that counts as a keyspace miss. Only told by who tells of
+    /// all keys; otherwise as of changes.
+    fn missed(&self, _database: usize, _key: &[u8]) {}
 }

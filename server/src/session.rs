@@ -9,6 +9,7 @@ use crate::command::transaction::Transaction;
 use crate::server::Server;
 use crate::server::blocking::Blocked;
 use crate::server::clients::{ClientFlags, ClientShared};
+use crate::server::hearing::Hearing;
 use crate::server::waiting::Waiter;
 use crate::server::watches::Watch;
 
@@ -22,8 +23,8 @@ pub struct Session {
     pub user: Arc<User>,
     /// RESP2 or RESP3.
     pub protocol: Protocol,
-    /// The selected database.
-    pub database: usize,
+    /// The selected database. Together with the small fields around it this is one word.
+    database: u16,
     /// Whether the client may run commands.
     pub is_authenticated: bool,
     /// Whether the connection is to be closed after the replies were sent.
@@ -34,6 +35,8 @@ pub struct Session {
     pub no_evict: bool,
     /// Which replies are sent: `CLIENT REPLY`.
     pub reply_mode: ReplyMode,
+    /// What the client hears beyond the replies to its commands.
+    pub(crate) hearing: Option<Box<Hearing>>,
     /// The transaction that is being written down, after MULTI.
     pub(crate) transaction: Option<Box<Transaction>>,
     /// What WATCH watches.
@@ -69,6 +72,7 @@ impl Session {
             no_touch: false,
             no_evict: false,
             reply_mode: ReplyMode::On,
+            hearing: None,
             transaction: None,
             watch: None,
             waiting: None,
@@ -85,6 +89,24 @@ impl Session {
     pub(crate) fn unwatch(&mut self, server: &Server) {
         if let Some(watch) = self.watch.take() {
             watch.end(&server.observers.watches, &server.engine);
+        }
+    }
+
+    /// The selected database.
+    #[inline]
+    pub fn database(&self) -> usize {
+        usize::from(self.database)
+    }
+
+    /// Selects a database, which exists.
+    pub fn select(&mut self, database: usize) {
+        self.database = u16::try_from(database).expect("there are fewer");
+    }
+
+    /// Hears nothing more but the replies to its commands.
+    pub(crate) fn stop_hearing(&mut self, server: &Server) {
+        if let Some(mut hearing) = self.hearing.take() {
+            hearing.end(server, &self.client);
         }
     }
 
@@ -112,6 +134,6 @@ impl Session {
         ] {
             flags = ClientFlags(flags.0 | if is_set { flag.0 } else { 0 });
         }
-        self.client.note_session(self.database, self.protocol.version() as u8, flags);
+        self.client.note_session(self.database(), self.protocol.version() as u8, flags);
     }
 }

@@ -52,3 +52,18 @@ fn transactions_reply_as_redis_does() {
 fn blocking_commands_reply_as_redis_does() {
     check(include_str!("../compat/blocking.txt"));
 }
+
+#[test]
+fn list_commands_reply_as_redis_does() {
+    check(include_str!("../compat/lists.txt"));
+}
+
+#[test]
+fn sorted_set_commands_reply_as_redis_does() {
+    check(include_str!("../compat/sorted_sets.txt"));
+}
+
+#[test]
+fn geo_commands_reply_as_redis_does() {
+    check(include_str!("../compat/geo.txt"));
+}

@@ -21,7 +21,7 @@ mod string;
 pub use codec::{CodecError, decode, encode};
 pub use element::Element;
 pub use hash::{HashValue, PackLimits};
-pub use list::ListValue;
+pub use list::{ListBackward, ListEnd, ListForward, ListLimits, ListValue};
 pub(crate) use member_hash::{member_hash, seed_member_hash};
 pub use set::{SetLimits, SetValue};
 pub use sorted_set::{LexBound, LexRange, Members, ScoreRange, SortedSetValue};

@@ -16,8 +16,8 @@ pub struct Block {
     pub value_type: ValueType,
     /// When the wait is over; `None` is never.
     pub deadline: Option<UnixMillis>,
-    /// The reply when it is.
-    pub on_timeout: TimeoutReply,
+    /// The reply where the command may not wait: in transactions and scripts.
+    pub unwaited: UnwaitedReply,
     /// Whether a key that vanishes is of interest, too.
     pub wakes_when_gone: bool,
     /// What the command is when it runs again, where that is something else than the client sent: XREAD with `$`. The
@@ -25,9 +25,9 @@ pub struct Block {
     pub arguments: Option<Vec<Vec<u8>>>,
 }
 
-/// What a client is told whose time is over.
+/// What a client is told whose command may not wait. A client whose time is over gets a null array, whatever the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TimeoutReply {
+pub enum UnwaitedReply {
     /// A null.
     Null,
     /// A null array, which RESP3 makes a null, too.

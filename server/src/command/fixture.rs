@@ -13,7 +13,7 @@ use thermocline_protocol::{
 };
 
 use super::arguments::wrong_arity;
-use super::blocking::TimeoutReply;
+use super::blocking::UnwaitedReply;
 use super::{Command, Context, Failure, Handler, KeyContext};
 use crate::config::Config;
 use crate::dispatch::key_positions::keys;
@@ -80,7 +80,7 @@ impl Fixture {
             let mut reply = ReplyEncoder::new(&mut out, self.session.protocol);
             match failure {
                 Failure::Error(text) => reply.error(text.as_bytes()),
-                Failure::Blocked(block) if block.on_timeout == TimeoutReply::Null => reply.null(),
+                Failure::Blocked(block) if block.unwaited == UnwaitedReply::Null => reply.null(),
                 Failure::Blocked(_) => reply.null_array(),
                 Failure::Cold => panic!("nothing is cold without a device"),
                 Failure::HeldUp => panic!("there are no scripts"),
@@ -108,7 +108,7 @@ impl Fixture {
     pub(crate) fn info(&self, key: &str) -> Option<KeyInfo> {
         let mut fetched = Fetched::new();
         let engine = &self.server.engine;
-        engine.lock_key(self.session.database, key.as_bytes(), self.now, &mut fetched).peek(key.as_bytes())
+        engine.lock_key(self.session.database(), key.as_bytes(), self.now, &mut fetched).peek(key.as_bytes())
     }
 
     fn dispatch(&mut self, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Result<(), Failure> {
@@ -122,8 +122,12 @@ impl Fixture {
         let reply = ReplyEncoder::new(out, self.session.protocol);
         match command.handler {
             Handler::Keys(handler) => {
-                let mut keys =
-                    engine.lock_keys(self.session.database, keys(command, arguments), self.now, &mut fetched);
+                let mut keys = engine.lock_keys(
+                    self.session.database(),
+                    keys(command, arguments),
+                    self.now,
+                    &mut fetched,
+                );
                 if self.session.no_touch {
                     keys.stop_touching();
                 }
@@ -145,7 +149,7 @@ impl Fixture {
                 handler(&mut context, arguments)
             }
             Handler::Waiting(_) => panic!("{name} needs a runtime"),
-            Handler::Exec => panic!("{name} needs a dispatcher"),
+            Handler::Script(_) | Handler::Exec => panic!("{name} needs a dispatcher"),
             Handler::Container => Err(Failure::error(format!("ERR unknown subcommand of '{name}'"))),
         }
     }

@@ -24,6 +24,8 @@ impl KeyUse {
     pub const LOOK: Self = Self::new(&["RO"]);
     /// Replies with what the value holds.
     pub const READ: Self = Self::new(&["RO", "access"]);
+    /// It is no key, but a shard channel.
+    pub const CHANNEL: Self = Self::new(&["not_key"]);
     /// Replaces whatever there is.
     pub const OVERWRITE: Self = Self::new(&["OW", "update"]);
     /// Makes the key, where it does not exist.

@@ -45,6 +45,7 @@ use std::pin::Pin;
 use thermocline_engine::{Cold, Databases, HeldUp, Keys};
 use thermocline_protocol::{Arguments, ReplyEncoder};
 
+use crate::scripting::ScriptRequest;
 use crate::server::Server;
 use crate::server::events::EventClass;
 use crate::session::Session;
@@ -173,6 +174,12 @@ pub enum KeyPositions {
         /// The distance between keys.
         step: usize,
     },
+    /// It has none, but clients of a cluster are to treat the first argument, and the others up to `last`, like keys:
+    /// they are shard channels.
+    Channels {
+        /// The last channel's position, from the end where it is negative.
+        last: i32,
+    },
     /// As many as the argument at `count` says, right after it.
     Counted {
         /// The position of the number of keys.
@@ -196,6 +203,8 @@ pub enum KeyPositions {
         words: &'static [&'static str],
         /// Where the search begins.
         from: usize,
+        /// Other options, in upper case, and how many arguments each takes, which may look like one of the words.
+        others: &'static [(&'static str, usize)],
     },
 }
 
@@ -219,6 +228,8 @@ pub enum Handler {
     Server(fn(&mut Context<'_>, Arguments<'_>) -> Result<(), Failure>),
     /// The same, and may wait.
     Waiting(for<'a> fn(&'a mut Context<'_>, Arguments<'a>) -> Waiting<'a>),
+    /// Says which script is to run, on what; the dispatcher runs it. The row has [`Flags::MORE_KEYS`].
+    Script(ScriptHandler),
     /// EXEC: the dispatcher runs the transaction.
     Exec,
     /// Has subcommands only.
@@ -227,6 +238,9 @@ pub enum Handler {
 
 /// Runs on keys.
 pub type KeyHandler = fn(&mut KeyContext<'_>, Arguments<'_>) -> Result<(), Failure>;
+
+/// Says which script is to run.
+pub type ScriptHandler = for<'a> fn(&mut Context<'_>, Arguments<'a>) -> Result<ScriptRequest<'a>, Failure>;
 
 /// A handler's future.
 pub type Waiting<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + 'a>>;

@@ -80,6 +80,12 @@ impl CommandEntry {
     pub fn has(&self, flags: Flags) -> bool {
         self.command.flags.has(flags)
     }
+
+    /// Whether it is SUBSCRIBE or one of its kin: its replies are messages.
+    #[inline]
+    pub fn subscribes(&self) -> bool {
+        self.has(Flags::PUBSUB.with(Flags::NOSCRIPT))
+    }
 }
 
 /// Why a request names no command.

@@ -2,14 +2,17 @@
 //!
 //! A name that is not in the table does not compile.
 
+use std::time::Duration;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use thermocline_engine::value::{PackLimits, SetLimits};
+use thermocline_engine::value::{ListLimits, PackLimits, SetLimits};
 use thermocline_engine::{EvictionPolicy, Settings};
 
 use super::table::position_of;
 use super::{Config, OutputLimit, words};
+use crate::server::events::{self, EventClass};
 
 /// The most server threads that `threads 0` starts.
 const MAX_AUTOMATIC_THREADS: usize = 8;
@@ -200,6 +203,12 @@ impl Config {
         words::parse_output_limits(&text!(self, "client-output-buffer-limit"))[class as usize]
     }
 
+    /// `busy-reply-threshold`: when a script counts as busy; `None` is never.
+    pub fn busy_reply_threshold(&self) -> Option<Duration> {
+        let ms = number!(self, "busy-reply-threshold") as u64;
+        (ms > 0).then(|| Duration::from_millis(ms))
+    }
+
     /// `enable-debug-command`.
     pub fn enable_debug_command(&self) -> Permission {
         Permission::from_number(number!(self, "enable-debug-command"))
@@ -263,9 +272,27 @@ impl Config {
         }
     }
 
+    /// `list-max-listpack-size`.
+    #[inline]
+    pub fn list_limits(&self) -> ListLimits {
+        ListLimits::from_setting(number!(self, "list-max-listpack-size"))
+    }
+
     /// `hll-sparse-max-bytes`.
     pub fn hll_sparse_max_bytes(&self) -> usize {
         number!(self, "hll-sparse-max-bytes") as usize
+    }
+
+    /// `notify-keyspace-events`.
+    pub fn notified_events(&self) -> EventClass {
+        let letters = text!(self, "notify-keyspace-events");
+        events::parse_classes(&letters).expect("the letters were checked")
+    }
+
+    /// `tracking-table-max-keys`; 0 for any number.
+    #[inline]
+    pub fn tracking_table_keys_max(&self) -> usize {
+        number!(self, "tracking-table-max-keys") as usize
     }
 
     /// What the engine is to be told with `set_settings`.

@@ -167,27 +167,27 @@ impl Config {
                 return Err(SetError::Unknown { name: (*name).to_owned() });
             }
         }
-        let mut changes: Vec<(usize, &str)> = Vec::with_capacity(pairs.len());
+        let mut changes: Vec<(usize, &str, &str)> = Vec::with_capacity(pairs.len());
         for &(name, value) in pairs {
             let at = find(name).expect("all names were found above");
             let reason = match OPTIONS[at].change {
                 Change::AtStart => "can't set immutable config",
                 Change::Protected if !may_change_protected => "can't set protected config",
-                _ if changes.iter().any(|(other, _)| *other == at) => "duplicate parameter",
+                _ if changes.iter().any(|(other, ..)| *other == at) => "duplicate parameter",
                 _ => {
-                    changes.push((at, value));
+                    changes.push((at, name, value));
                     continue;
                 }
             };
             return Err(SetError::Refused { name: name.to_owned(), reason: reason.into() });
         }
         let mut checked = Vec::with_capacity(changes.len());
-        for (at, value) in changes {
+        for (at, name, value) in changes {
             let row = &OPTIONS[at];
             let words = if row.takes_words() { words::split(value) } else { vec![value.to_owned()] };
             match row.parse(&words, &self.value(at)) {
                 Ok(value) => checked.push((at, value)),
-                Err(reason) => return Err(SetError::Refused { name: row.name.to_owned(), reason }),
+                Err(reason) => return Err(SetError::Refused { name: name.to_owned(), reason }),
             }
         }
         let names: Vec<&str> = checked.iter().map(|(at, _)| OPTIONS[*at].name).collect();

@@ -6,6 +6,7 @@ use thermocline_protocol::inline::split_line;
 
 use super::option::Refusal;
 use super::size::parse_size;
+use crate::server::events;
 
 /// The most addresses of `bind`, as in Redis.
 const MAX_BIND_ADDRESSES: usize = 16;
@@ -113,6 +114,13 @@ pub(super) fn oom_score_values(words: &[String], _: &str) -> Result<String, Refu
         return Err("Invalid oom-score-adj-values, elements must be between -2000 and 2000.".into());
     }
     Ok(words.join(" "))
+}
+
+pub(super) fn event_classes(words: &[String], _: &str) -> Result<String, Refusal> {
+    match events::parse_classes(&words.join(" ")) {
+        Some(classes) => Ok(events::show_classes(classes)),
+        None => Err("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".into()),
+    }
 }
 
 /// `<class> <hard> <soft> <seconds>`, once or several times; classes not named keep their limits.

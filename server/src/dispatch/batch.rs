@@ -10,7 +10,7 @@ use super::input::{Input, Next};
 use crate::command::Flags;
 use crate::command::server::slowlog::SlowDuration;
 use crate::command::table::CommandEntry;
-use crate::server::{Server, Thread};
+use crate::server::{Server, Thread, tracking};
 use crate::session::Session;
 
 /// Replies are sent when they are this long, in bytes, though the batch goes on: a client that asks for more than it
@@ -81,6 +81,7 @@ impl<'a> Batch<'a> {
         fetched: &'a mut Fetched,
     ) -> Self {
         let server = &*thread.server;
+        tracking::set_current_client(session.client.id);
         Self {
             thread,
             server,
@@ -120,6 +121,10 @@ impl<'a> Batch<'a> {
             }
             input.consume();
             self.answered += 1;
+            if self.session.hearing.is_some() && self.session.client.has_messages() {
+                // What a command has its own client hear comes right behind its reply.
+                self.session.client.take_messages(self.output);
+            }
             if self.session.is_closing {
                 return Stop::Closing;
             }
@@ -150,7 +155,7 @@ impl<'a> Batch<'a> {
             if let Some(position) = entry.and_then(|entry| entry.single_key)
                 && position < arguments.len()
             {
-                warming.add(self.session.database, arguments.get(position));
+                warming.add(self.session.database(), arguments.get(position));
             }
             requests < WARMED_REQUESTS_MAX && !warming.is_full()
         });

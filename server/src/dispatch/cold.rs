@@ -67,7 +67,7 @@ pub(super) async fn fetch_ahead(
 /// Notes all cold keys whose values the requests of the client's input will need, except the first request's.
 /// Returns over how many requests it looked, the first included.
 fn want_ahead(thread: &Thread, client: &Client, now: UnixMillis, ahead: &mut Fetched) -> usize {
-    let database = client.session.database;
+    let database = client.session.database();
     let limits = limits(&thread.server, &client.session);
     let mut scratch = ArgumentRanges::new();
     let mut requests = 0;

@@ -142,6 +142,7 @@ impl Client {
     pub(super) fn note_batch(&mut self, now: UnixMillis, last_command: Option<usize>) {
         let shared = &self.session.client;
         shared.note_batch(now, last_command);
+        self.thread.server.tracking.end_batch();
         let kept_bytes = self.input.kept_bytes();
         shared.note_query_buffer(kept_bytes);
         if kept_bytes as u64 > self.thread.server.config.query_buffer_limit_bytes() {
@@ -159,6 +160,7 @@ impl Client {
 impl Drop for Client {
     fn drop(&mut self) {
         self.session.discard_transaction(&self.thread.server);
+        self.session.stop_hearing(&self.thread.server);
         self.thread.server.clients.remove(self.session.client.id);
     }
 }

@@ -9,7 +9,7 @@ use thermocline_protocol::{Arguments, ReplyEncoder};
 use super::batch::Batch;
 use super::cold;
 use super::key_positions::keys;
-use super::{refusal, serving};
+use super::{hearing, refusal, serving};
 use crate::access::permits;
 use crate::command::table::CommandEntry;
 use crate::command::{Context, Failure, Flags, Handler, KeyContext, KeyHandler};
@@ -37,6 +37,8 @@ pub(super) enum Outcome {
     Paused(UnixMillis),
     /// Its handler may wait, so it cannot run here.
     Waits,
+    /// It has a script, which may be suspended, so it cannot run here.
+    Suspends,
     /// There is nothing for it yet: the session knows what it waits for.
     Blocked,
     /// A script holds its keys for long.
@@ -62,6 +64,11 @@ impl<'a> Batch<'a> {
         {
             return self.refuse(Some(entry), refusal::NO_AUTH.as_bytes());
         }
+        if let Some(busy) = self.server.scripts.busy.refusal()
+            && !entry.has(Flags::ALLOW_BUSY)
+        {
+            return self.refuse(Some(entry), busy.as_bytes());
+        }
         if let Err(denied) = permits(&self.session.user, entry, arguments) {
             return self.refuse_access(entry, arguments, denied);
         }
@@ -71,6 +78,11 @@ impl<'a> Batch<'a> {
         };
         if let Some(until) = self.server.pause.holds_back(flags, self.now) {
             return Outcome::Paused(until);
+        }
+        if let Some(hearing) = &self.session.hearing
+            && let Err(Failure::Error(text)) = hearing.check(entry, self.session.protocol)
+        {
+            return self.refuse(Some(entry), text.as_bytes());
         }
         if self.session.transaction.is_some() && !entry.has(Flags::RUNS_IN_MULTI) {
             return self.queue(entry, arguments);
@@ -86,8 +98,11 @@ impl<'a> Batch<'a> {
                 }
             }
         }
-        if let Handler::Waiting(_) = entry.command.handler {
-            return Outcome::Waits;
+        match entry.command.handler {
+            Handler::Waiting(_) => return Outcome::Waits,
+            Handler::Script(_) => return Outcome::Suspends,
+            Handler::Exec if flags.has(Flags::MORE_KEYS) => return Outcome::Suspends,
+            _ => {}
         }
         let start = self.output.len();
         let replies = self.session.reply_mode;
@@ -108,7 +123,7 @@ impl<'a> Batch<'a> {
     ) -> Result<(), Failure> {
         match entry.command.handler {
             Handler::Keys(handler) => {
-                let (engine, database, now) = (&self.server.engine, self.session.database, self.now);
+                let (engine, database, now) = (&self.server.engine, self.session.database(), self.now);
                 let keys = match entry.single_key {
                     Some(position) => {
                         engine.try_lock_key(database, arguments.get(position), now, self.fetched)
@@ -132,6 +147,9 @@ impl<'a> Batch<'a> {
                     server: self.server,
                 };
                 let result = handler(&mut context, arguments);
+                if context.session.hearing.is_some() && result != Err(Failure::Cold) {
+                    hearing::remember_keys(self.server, context.session, entry, arguments);
+                }
                 match result {
                     Err(Failure::Blocked(block)) => {
                         let KeyContext { mut keys, session, server, .. } = context;
@@ -158,8 +176,10 @@ impl<'a> Batch<'a> {
                 self.session.publish();
                 if was_held_up { Err(Failure::HeldUp) } else { result }
             }
-            Handler::Exec => self.exec(),
-            Handler::Waiting(_) => panic!("{} was to run in a task that may wait", entry.full_name),
+            Handler::Exec => self.exec_at_once(),
+            Handler::Waiting(_) | Handler::Script(_) => {
+                panic!("{} was to run in a task that may wait", entry.full_name)
+            }
             Handler::Container => panic!("{} alone has too few arguments", entry.full_name),
         }
     }
@@ -176,7 +196,7 @@ impl<'a> Batch<'a> {
         let start = self.output.len();
         for attempt in 0.. {
             self.output.truncate(start);
-            let (engine, database) = (&self.server.engine, self.session.database);
+            let (engine, database) = (&self.server.engine, self.session.database());
             let keys = if attempt < MORE_KEYS_ATTEMPTS_MAX {
                 let all = keys(entry.command, arguments).chain(more.iter().map(Vec::as_slice));
                 engine.try_lock_keys(database, all, self.now, self.fetched)
@@ -215,7 +235,7 @@ impl<'a> Batch<'a> {
                 self.output.truncate(start);
                 if entry.single_key.is_none() {
                     // It stopped at the first cold value, and will want those of its other keys too.
-                    let (engine, database) = (&self.server.engine, self.session.database);
+                    let (engine, database) = (&self.server.engine, self.session.database());
                     cold::want_keys(engine, database, entry, arguments, self.now, self.fetched);
                 }
                 return Outcome::Cold;
@@ -257,7 +277,12 @@ impl<'a> Batch<'a> {
         if duration_ns >= self.slow_ns {
             self.note_slow(entry, arguments, duration_ns, waited_ns);
         }
-        self.drop_unwanted_reply(start, replies);
+        hearing::show(self.server, self.session, entry, arguments);
+        if let Some(hearing) = &mut self.session.hearing {
+            hearing.note_command(entry);
+        }
+        // Confirmations of subscriptions are sent in any case.
+        self.drop_unwanted_reply(if entry.subscribes() { self.output.len() } else { start }, replies);
         Outcome::Answered
     }
 

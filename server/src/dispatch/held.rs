@@ -12,8 +12,8 @@ use thermocline_engine::{Fetched, Keys, Reader};
 use thermocline_protocol::{Arguments, ReplyEncoder};
 
 use super::cold::ATTEMPTS_MAX;
-use super::refusal;
-use crate::command::blocking::TimeoutReply;
+use super::{hearing, refusal};
+use crate::command::blocking::UnwaitedReply;
 use crate::command::table::CommandEntry;
 use crate::command::{Context, Failure, Handler, KeyContext};
 use crate::server::Thread;
@@ -48,9 +48,9 @@ pub(super) fn run(
             }
             Failure::Blocked(block) => {
                 let mut reply = ReplyEncoder::new(output, session.protocol);
-                match block.on_timeout {
-                    TimeoutReply::Null => reply.null(),
-                    TimeoutReply::NullArray => reply.null_array(),
+                match block.unwaited {
+                    UnwaitedReply::Null => reply.null(),
+                    UnwaitedReply::NullArray => reply.null_array(),
                 }
                 break None;
             }
@@ -73,6 +73,7 @@ pub(super) fn run(
     if waited_ns > 0 {
         metrics.note_wait(waited_ns, tracks_latency);
     }
+    hearing::show(&thread.server, session, entry, arguments);
 }
 
 fn run_once(
@@ -87,11 +88,16 @@ fn run_once(
     let reply = ReplyEncoder::new(output, session.protocol);
     match entry.command.handler {
         Handler::Keys(handler) => {
-            let mut keys = held.command(session.database);
+            let mut keys = held.command(session.database());
             if session.no_touch {
                 keys.stop_touching();
             }
-            handler(&mut KeyContext { keys, reply, session, server }, arguments)
+            let mut context = KeyContext { keys, reply, session, server };
+            let result = handler(&mut context, arguments);
+            if context.session.hearing.is_some() && result != Err(Failure::Cold) {
+                hearing::remember_keys(server, context.session, entry, arguments);
+            }
+            result
         }
         Handler::Server(handler) => {
             let databases = held.databases();
@@ -108,7 +114,7 @@ fn run_once(
                 Poll::Pending => Err(Failure::error("ERR the command cannot wait inside a transaction")),
             }
         }
-        Handler::Exec | Handler::Container => {
+        Handler::Script(_) | Handler::Exec | Handler::Container => {
             Err(Failure::error("ERR Command not allowed inside a transaction"))
         }
     }

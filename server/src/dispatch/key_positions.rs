@@ -57,7 +57,7 @@ impl ExactSizeIterator for Positions {}
 pub fn key_positions(command: &Command, arguments: Arguments<'_>) -> Positions {
     let count = arguments.len();
     match command.keys {
-        KeyPositions::None => Positions::NONE,
+        KeyPositions::None | KeyPositions::Channels { .. } => Positions::NONE,
         KeyPositions::Range { first, last, step } => {
             let end = if last < 0 {
                 (count + 1).saturating_sub(last.unsigned_abs() as usize)
@@ -80,14 +80,35 @@ pub fn key_positions(command: &Command, arguments: Arguments<'_>) -> Positions {
                 _ => Positions::NONE,
             }
         }
-        KeyPositions::FirstAndBehind { words, from } => {
-            let is_one = |at: &usize| words.iter().any(|word| is_word(arguments.get(*at), word));
-            match (from..count.saturating_sub(1)).rev().find(is_one) {
-                Some(at) => Positions { lead: Some(1), ..Positions::range(at + 1, at + 2, 1) },
+        KeyPositions::FirstAndBehind { words, from, others } => {
+            match last_behind(arguments, words, from, others) {
+                Some(at) => Positions { lead: Some(1), ..Positions::range(at, at + 1, 1) },
                 None => Positions::range(1, 2.min(count), 1),
             }
         }
     }
+}
+
+/// The argument behind the last of these words, reading options in order as the handler does: what follows a word is an
+/// option only if the word takes nothing.
+fn last_behind(
+    arguments: Arguments<'_>,
+    words: &[&str],
+    from: usize,
+    others: &[(&str, usize)],
+) -> Option<usize> {
+    let (mut at, mut found) = (from, None);
+    while at < arguments.len() {
+        let option = arguments.get(at);
+        if words.iter().any(|word| is_word(option, word)) {
+            found = Some(at + 1).filter(|&behind| behind < arguments.len()).or(found);
+            at += 1;
+        } else if let Some((_, taken)) = others.iter().find(|(word, _)| is_word(option, word)) {
+            at += taken;
+        }
+        at += 1;
+    }
+    found
 }
 
 /// The keys themselves.
@@ -147,9 +168,14 @@ mod tests {
         assert_eq!(positions(streams, "xread count 2 streams a b 0 0"), [4, 5]);
         assert_eq!(positions(streams, "xread count 2 streams a b 0"), []);
         assert_eq!(positions(streams, "xread count 2"), []);
-        let sort = KeyPositions::FirstAndBehind { words: &["STORE"], from: 2 };
+        let others = &[("BY", 1), ("LIMIT", 2), ("GET", 1)];
+        let sort = KeyPositions::FirstAndBehind { words: &["STORE"], from: 2, others };
         assert_eq!(positions(sort, "sort a by x store b limit 0 1"), [1, 5]);
         assert_eq!(positions(sort, "sort a store b store c"), [1, 5]);
         assert_eq!(positions(sort, "sort a store"), [1]);
+        assert_eq!(positions(sort, "sort a store store asc"), [1, 3]);
+        assert_eq!(positions(sort, "sort a get store store b"), [1, 5]);
+        assert_eq!(positions(sort, "sort a by store asc"), [1]);
+        assert_eq!(positions(sort, "sort a store b store"), [1, 3]);
     }
 }

@@ -9,7 +9,9 @@
 //!       permission permission    what the client's user may not run
 //!       refusals   refusal       what clients are told instead
 //!       keys       key_positions where a command's keys are
+//!       listeners  hearing       clients that watch commands or keep copies of keys
 //!     many at once transaction   MULTI and EXEC
+//!     scripts    script        on which keys, and when they are suspended
 //!       each       held          one command on shards that are locked already
 //!     who waited   serving       clients in blocking commands, served by those who change their keys
 //!   what waits     waits         cold values, slow readers, full memory, handlers that wait
@@ -33,6 +35,7 @@ mod batch;
 mod cold;
 mod connection;
 mod execute;
+mod hearing;
 mod held;
 mod input;
 pub mod key_positions;
@@ -40,6 +43,7 @@ mod output_limit;
 pub mod permission;
 mod preview;
 mod refusal;
+mod script;
 mod serving;
 mod transaction;
 mod waits;

@@ -93,7 +93,7 @@ pub(super) fn run(server: &Server, waiter: &Waiter, fetched: &mut Fetched) -> Se
     let user = waiter.client.user(server.access.default_user());
     let mut session = Session::new(Arc::clone(&waiter.client), &user, true);
     session.protocol = waiter.protocol;
-    session.database = waiter.database;
+    session.select(waiter.database);
     let mut reply = Vec::new();
     if let Err(denied) = permits(&user, waiter.entry, arguments) {
         // The user's rights have changed since the client began to wait.

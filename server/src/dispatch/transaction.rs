@@ -4,6 +4,10 @@
 //! anything runs, all at once: EXEC finds which are missing, gives up the locks, has them read, and begins anew. So a
 //! transaction over a hundred cold keys waits for the SSD once.
 
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
 use thermocline_engine::Keys;
 use thermocline_protocol::{Arguments, ReplyEncoder, parse_integer};
 
@@ -12,6 +16,7 @@ use super::cold::reads_values;
 use super::execute::Outcome;
 use super::key_positions::keys;
 use super::permission::refuse_at_exec;
+use super::script::{needs_all_keys, run_held};
 use super::{held, refusal};
 use crate::access::permits;
 use crate::command::key_use::use_of_key;
@@ -41,11 +46,22 @@ impl Batch<'_> {
         Outcome::Answered
     }
 
-    /// Runs the transaction.
+    /// Runs a transaction without scripts.
+    ///
+    /// # Errors
+    /// As [`Batch::exec`].
+    pub(super) fn exec_at_once(&mut self) -> Result<(), Failure> {
+        match pin!(self.exec()).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(result) => result,
+            Poll::Pending => panic!("only a script is suspended"),
+        }
+    }
+
+    /// Runs the transaction. Waits for nothing but scripts that are suspended.
     ///
     /// # Errors
     /// [`Failure::Cold`] or [`Failure::HeldUp`] before anything was run, and Redis' errors.
-    pub(super) fn exec(&mut self) -> Result<(), Failure> {
+    pub(super) async fn exec(&mut self) -> Result<(), Failure> {
         let Some(transaction) = self.session.transaction.take() else {
             return Err(Failure::error(WITHOUT_MULTI));
         };
@@ -53,7 +69,7 @@ impl Batch<'_> {
             self.session.unwatch(self.server);
             return Err(Failure::error(BROKEN));
         }
-        let result = self.run_transaction(&transaction);
+        let result = self.run_transaction(&transaction).await;
         match result {
             Err(failure @ (Failure::Cold | Failure::HeldUp)) => {
                 self.session.transaction = Some(transaction);
@@ -66,11 +82,14 @@ impl Batch<'_> {
         }
     }
 
-    fn run_transaction(&mut self, transaction: &Transaction) -> Result<(), Failure> {
+    async fn run_transaction(&mut self, transaction: &Transaction) -> Result<(), Failure> {
         let (server, thread) = (self.server, self.thread);
-        let (engine, database) = (&server.engine, self.session.database);
+        let (engine, database) = (&server.engine, self.session.database());
         let queued =
             || transaction.commands.iter().map(|queued| (queued.entry, queued.arguments.as_arguments()));
+        if transaction.flags.has(Flags::MORE_KEYS) && thread.suspends_script.get() {
+            return Err(Failure::HeldUp);
+        }
         let locked = if queued().any(|(entry, _)| needs_all_keys(entry)) {
             engine.lock_all(database, self.now, self.fetched)
         } else {
@@ -101,15 +120,16 @@ impl Batch<'_> {
                 refuse_at_exec(thread, self.session, self.output, (entry, arguments), denied);
                 continue;
             }
-            held::run(thread, self.session, self.output, &mut locked, entry, arguments);
+            match entry.command.handler {
+                Handler::Script(handler) => {
+                    run_held(thread, self.session, self.output, &mut locked, (handler, entry), arguments)
+                        .await;
+                }
+                _ => held::run(thread, self.session, self.output, &mut locked, entry, arguments),
+            }
         }
         Ok(())
     }
-}
-
-/// Whether a command may need any key.
-fn needs_all_keys(entry: &CommandEntry) -> bool {
-    !matches!(entry.command.handler, Handler::Keys(_)) || entry.has(Flags::MORE_KEYS)
 }
 
 /// Whether all commands can read their values; where not, what is missing is noted.

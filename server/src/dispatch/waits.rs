@@ -3,6 +3,7 @@
 //! Before every wait whose end other clients decide, replies that are ready are sent, and the received buffer is given
 //! back, since a thread has a bounded number of them.
 
+use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
@@ -20,7 +21,6 @@ use super::input::Next;
 use super::output_limit::OutputWatch;
 use super::serving::{self, Serving};
 use super::{cold, refusal};
-use crate::command::blocking::TimeoutReply;
 use crate::command::{Context, Failure, Handler};
 use crate::net::Connection;
 use crate::server::blocking::{Blocked, Unblock};
@@ -94,6 +94,14 @@ pub(super) async fn run_to_end(
                 client.input.detach();
                 wait_for_keys(connection, thread, client, output, &mut fetched, &mut arguments).await?;
             }
+            Stop::Waits(Outcome::Suspends) => {
+                let outcome =
+                    run_suspending(thread, client, output, &mut fetched, &mut arguments, &mut reading).await;
+                if outcome != Outcome::Answered {
+                    stop = Stop::Waits(outcome);
+                    continue;
+                }
+            }
             Stop::Waits(Outcome::Waits) => {
                 send(connection, client, output).await?;
                 client.input.detach();
@@ -110,6 +118,7 @@ pub(super) async fn run_to_end(
             batch.waited_ns = std::mem::take(&mut reading.waited_ns);
         }
         stop = batch.run(&mut client.input, &mut arguments);
+        reading.failure = batch.fetch_failure.take();
         reading.note_run(&mut batch, &stop);
         let (now, last_command) = (batch.now, batch.last_command);
         client.note_batch(now, last_command);
@@ -127,6 +136,8 @@ struct Reading {
     began: Option<u64>,
     /// For how long it has waited for its values, in nanoseconds.
     waited_ns: u64,
+    /// What a request that is not run by a batch is to reply if it wants still more.
+    failure: Option<Cow<'static, str>>,
 }
 
 impl Reading {
@@ -137,7 +148,7 @@ impl Reading {
         client: &Client,
         fetched: &mut Fetched,
         now: UnixMillis,
-    ) -> Option<std::borrow::Cow<'static, str>> {
+    ) -> Option<Cow<'static, str>> {
         thread.metrics.cold_requests.add(1);
         self.attempts += 1;
         if self.attempts > cold::ATTEMPTS_MAX {
@@ -149,6 +160,21 @@ impl Reading {
         }
         let result = cold::fetch_own(&thread.reader, fetched).await;
         result.err().map(|error| format!("ERR {error}").into())
+    }
+
+    /// A request that may be suspended was run, outside a batch.
+    fn note_suspending(&mut self, batch: &mut Batch<'_>, outcome: &Outcome) {
+        match outcome {
+            Outcome::Answered => {
+                *self = Self::default();
+                batch.fetched.clear_values();
+            }
+            Outcome::Cold => {
+                self.began = Some(batch.began);
+                self.waited_ns = batch.waited_ns;
+            }
+            _ => {}
+        }
     }
 
     /// After a run of the batch: which request comes next, and whether what was read is still of use.
@@ -280,17 +306,11 @@ async fn wait_for_keys(
         }
         how => {
             server.observers.waiting.remove(&waiter, &server.engine);
-            let mut reply = ReplyEncoder::new(output, waiter.protocol);
-            match (how, waiter.on_timeout) {
-                (Unblock::Error, _) => Err(Failure::error("UNBLOCKED client unblocked via CLIENT UNBLOCK")),
-                (_, TimeoutReply::Null) => {
-                    reply.null();
-                    Ok(())
-                }
-                (_, TimeoutReply::NullArray) => {
-                    reply.null_array();
-                    Ok(())
-                }
+            if how == Unblock::Error {
+                Err(Failure::error("UNBLOCKED client unblocked via CLIENT UNBLOCK"))
+            } else {
+                ReplyEncoder::new(output, waiter.protocol).null_array();
+                Ok(())
             }
         }
     };
@@ -380,6 +400,42 @@ async fn run_own(thread: &Thread, waiter: &Waiter, fetched: &mut Fetched) {
         }
     }
     fetched.clear_values();
+}
+
+/// Runs the next request, which is a script or has one.
+async fn run_suspending(
+    thread: &Thread,
+    client: &mut Client,
+    output: &mut Vec<u8>,
+    fetched: &mut Fetched,
+    arguments: &mut ArgumentRanges,
+    reading: &mut Reading,
+) -> Outcome {
+    let server = &*thread.server;
+    let limits = limits(server, &client.session);
+    let Next::Request(arguments) = client.input.next(&limits, arguments) else {
+        panic!("the request that stopped the batch is still there");
+    };
+    let entry = server.commands.resolve(arguments).expect("it was found before");
+    let (start, replies) = (output.len(), client.session.reply_mode);
+    let mut batch = Batch::new(thread, &mut client.session, output, fetched);
+    batch.is_hot = false;
+    batch.fetch_failure = reading.failure.take();
+    if let Some(began) = reading.began.take() {
+        batch.began = began;
+        batch.waited_ns = std::mem::take(&mut reading.waited_ns);
+    }
+    let result = batch.call_suspending(entry, arguments).await;
+    let outcome = batch.finish(entry, arguments, start, replies, result);
+    reading.note_suspending(&mut batch, &outcome);
+    if outcome == Outcome::Answered {
+        client.session.client.note_batch(server.clock.now(), Some(entry.id));
+        client.input.consume();
+        if !server.observers.waiting.is_empty() {
+            serving::serve_ready(server);
+        }
+    }
+    outcome
 }
 
 /// Runs the next request, whose handler may wait; for other clients only until its own is gone.

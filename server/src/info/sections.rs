@@ -10,6 +10,7 @@ use crate::command::server::Allocator;
 use crate::config::total_memory_bytes;
 use crate::net::BoundAddress;
 use crate::server::metrics::CommandSummary;
+use crate::server::pubsub::TopicKind;
 
 /// Seconds of a day.
 const DAY_S: u64 = 86_400;
@@ -99,7 +100,11 @@ fn clients(server: &View<'_>) -> Vec<Field> {
             clients.iter().filter(|client| client.is_blocked()).count() as u64,
             "Clients that wait in a blocking command.",
         ),
-        Field::text("tracking_clients", "0"),
+        Field::gauge(
+            "tracking_clients",
+            server.tracking.client_count() as u64,
+            "Clients that cache keys and want to hear of their changes.",
+        ),
         Field::text("clients_in_timeout_table", "0"),
     ]
 }
@@ -206,6 +211,8 @@ fn stats(server: &View<'_>) -> Vec<Field> {
     let totals = server.metrics.totals();
     let EngineMetrics { keyspace_hits, keyspace_misses, expired_keys, evicted_keys, .. } =
         server.databases().metrics();
+    let topics = |name, kind, help| Field::gauge(name, server.pubsub.topic_count(kind) as u64, help);
+    let (tracked_keys, tracked_items) = server.tracking.table_size();
     vec![
         Field::counter("total_connections_received", totals.connections, "Connections taken in."),
         Field::counter("total_commands_processed", totals.commands, "Commands run."),
@@ -225,14 +232,26 @@ fn stats(server: &View<'_>) -> Vec<Field> {
         Field::text("evicted_clients", "0"),
         Field::counter("keyspace_hits", keyspace_hits, "Look-ups of keys that exist."),
         Field::counter("keyspace_misses", keyspace_misses, "Look-ups of keys that do not exist."),
-        Field::text("pubsub_channels", "0"),
-        Field::text("pubsub_patterns", "0"),
-        Field::text("pubsubshard_channels", "0"),
+        topics("pubsub_channels", TopicKind::Channel, "Channels that somebody is subscribed to."),
+        topics("pubsub_patterns", TopicKind::Pattern, "Patterns that somebody is subscribed to."),
+        topics(
+            "pubsubshard_channels",
+            TopicKind::ShardChannel,
+            "Shard channels that somebody is subscribed to.",
+        ),
         Field::text("latest_fork_usec", "0"),
         Field::text("total_forks", "0"),
-        Field::text("tracking_total_keys", "0"),
-        Field::text("tracking_total_items", "0"),
-        Field::text("tracking_total_prefixes", "0"),
+        Field::gauge("tracking_total_keys", tracked_keys as u64, "Keys that caching clients have read."),
+        Field::gauge(
+            "tracking_total_items",
+            tracked_items as u64,
+            "Keys that caching clients have read, counted for each of them.",
+        ),
+        Field::gauge(
+            "tracking_total_prefixes",
+            server.tracking.prefix_count() as u64,
+            "Prefixes of keys whose changes are broadcast.",
+        ),
         Field::counter("total_error_replies", totals.errors, "Error replies."),
         Field::counter(
             "client_query_buffer_limit_disconnections",
@@ -241,7 +260,7 @@ fn stats(server: &View<'_>) -> Vec<Field> {
         ),
         Field::counter(
             "client_output_buffer_limit_disconnections",
-            totals.output_limit_closings,
+            totals.output_limit_closings + server.courier.closings(),
             "Connections closed for client-output-buffer-limit.",
         ),
         Field::counter("acl_access_denied_auth", denied(Reason::Authentication), "Log-ins refused."),

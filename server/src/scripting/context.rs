@@ -51,9 +51,9 @@ pub(super) enum Unwinding {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Activity {
     Nothing,
-    /// A script or function, which becomes busy after this time.
+    /// A script or function, which is suspended now and then from this time on.
     Script {
-        busy_after: Option<Duration>,
+        suspended_after: Duration,
     },
     /// The code of a library.
     Load,
@@ -107,9 +107,9 @@ impl Context {
         }
     }
 
-    /// A script begins, which is busy from `busy_after` on.
-    pub(super) fn begin_script(&self, busy_after: Option<Duration>) {
-        self.begin(Activity::Script { busy_after });
+    /// A script begins, which is suspended now and then from `suspended_after` on.
+    pub(super) fn begin_script(&self, suspended_after: Duration) {
+        self.begin(Activity::Script { suspended_after });
     }
 
     /// The code of a library begins.
@@ -194,14 +194,14 @@ impl Context {
         result
     }
 
-    /// Every so many instructions: ends what has to end, and suspends what is busy.
+    /// Every so many instructions: ends what has to end, and suspends what takes long.
     pub(super) fn look(stack: &mut Stack<'_>) -> Result<(), Raised> {
         let context = stack.context();
         if !context.is_unwinding() {
             let ran_for = || context.began.get().elapsed();
             match context.activity.get() {
-                Activity::Script { busy_after: Some(limit) } if ran_for() >= limit => {
-                    context.fiber.suspend(Pause::Busy);
+                Activity::Script { suspended_after } if ran_for() >= suspended_after => {
+                    context.fiber.suspend(Pause::Rest);
                 }
                 Activity::Load if ran_for() >= LOAD_LIMIT => context.unwind(Unwinding::LoadTimeout),
                 _ => {}

@@ -52,7 +52,7 @@ pub use library::{FunctionInfo, Library};
 pub use run::{Outcome, Progress, ScriptRequest, ScriptRun};
 pub use scripts::{Script, Scripts};
 pub use shebang::ScriptFlags;
-pub use thread::{Program, ThreadScripts};
+pub use thread::{Program, Reach, ThreadScripts};
 
 /// Where a script's commands run. Whoever runs a script implements it.
 pub trait Host {

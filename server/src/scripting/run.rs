@@ -47,7 +47,7 @@ pub enum Progress {
     /// It has ended.
     Finished(Outcome),
     /// It has run for long. Let other tasks run, then resume it.
-    Busy,
+    Suspended,
 }
 
 /// How a run has ended.
@@ -71,16 +71,19 @@ pub struct ScriptRun {
     /// There until the run is dropped.
     fiber: Option<Fiber>,
     running: Option<Arc<RunningScript>>,
+    busy_after: Option<Duration>,
 }
 
 impl ScriptRun {
-    /// Makes a run ready. It is busy from `busy_after` on; never if that is `None`.
+    /// Makes a run ready. It is suspended now and then from `suspended_after` on, and counts as busy from `busy_after` on;
+    /// never if that is `None`.
     ///
     /// # Errors
     /// Another script is suspended on this thread, or there is no memory for a stack; the text is an error reply.
     pub fn start(
         thread: &Rc<ThreadScripts>,
         request: &ScriptRequest<'_>,
+        suspended_after: Duration,
         busy_after: Option<Duration>,
     ) -> Result<Self, &'static str> {
         let program = Rc::clone(&request.program);
@@ -109,7 +112,7 @@ impl ScriptRun {
             }
         };
         drop(lua);
-        interpreter.context.begin_script(busy_after);
+        interpreter.context.begin_script(suspended_after);
         let owned = Rc::clone(&program);
         let fiber = Fiber::new(stack, move |suspender| {
             let interpreter = &owned.interpreter;
@@ -117,7 +120,7 @@ impl ScriptRun {
             let succeeded = interpreter.context.fiber.during(suspender, || lua.call(argument_count, 1));
             interpreter.context.succeeded.set(succeeded);
         });
-        Ok(Self { thread: Rc::clone(thread), program, fiber: Some(fiber), running: None })
+        Ok(Self { thread: Rc::clone(thread), program, fiber: Some(fiber), running: None, busy_after })
     }
 
     /// Runs on until the script has ended or is busy. When it has ended, its reply was written to `reply`.
@@ -133,9 +136,9 @@ impl ScriptRun {
             assert!(!fiber.is_done(), "a run that has ended is not resumed");
             match fiber.resume() {
                 Some(Pause::Request) => self.answer(host),
-                Some(Pause::Busy) => {
+                Some(Pause::Rest) => {
                     self.note_busy(host);
-                    return Progress::Busy;
+                    return Progress::Suspended;
                 }
                 None => return Progress::Finished(self.finish(reply)),
             }
@@ -158,10 +161,11 @@ impl ScriptRun {
     }
 
     fn note_busy(&mut self, host: &dyn Host) {
-        if self.running.is_some() {
+        let began = self.context().began();
+        let is_busy = self.busy_after.is_some_and(|busy_after| began.elapsed() >= busy_after);
+        if !is_busy || self.running.is_some() {
             return;
         }
-        let began = self.context().began();
         let program = &self.program;
         let wrote = host.has_written();
         let running = RunningScript::new(&program.name, program.is_function(), host.command(), began, wrote);

@@ -98,7 +98,8 @@ impl World {
             key_count: keys.len(),
             is_read_only: false,
         };
-        ScriptRun::start(&self.thread, &request, self.busy_after).expect("nothing else runs")
+        ScriptRun::start(&self.thread, &request, self.busy_after.unwrap_or(Duration::MAX), self.busy_after)
+            .expect("nothing else runs")
     }
 
     fn resume(&mut self, run: &mut ScriptRun) -> (Progress, String) {
@@ -111,7 +112,7 @@ impl World {
         let mut run = self.start(program, keys, values);
         match self.resume(&mut run) {
             (Progress::Finished(outcome), reply) => (outcome, reply),
-            (Progress::Busy, _) => panic!("it takes no time"),
+            (Progress::Suspended, _) => panic!("it takes no time"),
         }
     }
 
@@ -304,7 +305,7 @@ fn a_busy_script_is_suspended_and_can_be_killed() {
         let program = world.thread.script(body.as_bytes()).expect("it compiles");
         let mut run = world.start(program, &[], &[]);
         for _ in 0..3 {
-            assert_eq!(world.resume(&mut run).0, Progress::Busy);
+            assert_eq!(world.resume(&mut run).0, Progress::Suspended);
         }
         assert!(busy.busy.refusal().is_some());
         let other = world.thread.script(b"return 1").expect_err("the interpreter is in use");
@@ -327,7 +328,7 @@ fn a_script_that_has_written_cannot_be_killed() {
     let program =
         world.thread.script(b"redis.call('WRITE') for i = 1, 300000 do end return 'end'").expect("Lua");
     let mut run = world.start(program, &[], &[]);
-    assert_eq!(world.resume(&mut run).0, Progress::Busy);
+    assert_eq!(world.resume(&mut run).0, Progress::Suspended);
     assert_eq!(world.thread.shared().busy.kill(false), Killed::HasWritten);
     let reply = loop {
         if let (Progress::Finished(_), reply) = world.resume(&mut run) {
@@ -344,7 +345,7 @@ fn a_run_that_is_dropped_leaves_the_interpreter_as_it_was() {
     let program =
         world.thread.script(b"while true do pcall(function() while true do end end) end").expect("Lua");
     let mut run = world.start(Rc::clone(&program), &[], &[]);
-    assert_eq!(world.resume(&mut run).0, Progress::Busy);
+    assert_eq!(world.resume(&mut run).0, Progress::Suspended);
     drop(run);
     drop(world.start(program, &[], &[]));
     world.busy_after = None;

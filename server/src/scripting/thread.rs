@@ -1,7 +1,7 @@
 //! What one server thread has of scripts: its interpreters, made at first use, and what it has compiled.
 
 use std::borrow::{Borrow, Cow};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,12 +19,26 @@ use super::shebang::{ScriptFlags, read_library_head};
 /// What a run's stack is kept for: the next run. More are needed only while scripts are busy.
 const KEPT_STACKS: usize = 2;
 
+/// Which keys a script or function needs, as far as its runs on this thread have shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Reach {
+    /// It has not run.
+    #[default]
+    Unknown,
+    /// Those that it declares.
+    Declared,
+    /// Any.
+    All,
+}
+
 /// A function that a thread has compiled, ready to run.
 pub struct Program {
     pub(super) interpreter: Rc<Interpreter>,
     pub(super) function: Option<Reference>,
     /// The script's digest, or the function's name.
     pub(super) name: Box<str>,
+    /// Which keys its runs have needed, for whoever runs it.
+    pub reach: Cell<Reach>,
     flags: ScriptFlags,
     is_plain: bool,
 }
@@ -329,6 +343,7 @@ impl CompiledScripts {
             interpreter: Rc::clone(&self.interpreter),
             function: Some(function),
             name: String::from_utf8_lossy(&script.digest).into(),
+            reach: Cell::default(),
             flags: script.head.flags,
             is_plain: script.head.is_plain,
         });
@@ -360,6 +375,7 @@ impl CompiledFunctions {
                 interpreter: Rc::clone(&self.interpreter),
                 function: Some(registration.callback),
                 name: registration.info.name.into(),
+                reach: Cell::default(),
                 flags: registration.info.flags,
                 is_plain: false,
             })

@@ -49,6 +49,7 @@ pub struct ClientShared {
     names: Mutex<Option<Box<ClientNames>>>,
     blocking: BlockState,
     outbox: Outbox,
+    subscriptions: [AtomicU32; 3],
     remote: Option<Remote>,
 }
 
@@ -105,6 +106,7 @@ impl ClientShared {
             names: Mutex::new(None),
             blocking: BlockState::default(),
             outbox: Outbox::default(),
+            subscriptions: Default::default(),
             remote,
         }
     }
@@ -224,7 +226,7 @@ impl ClientShared {
     }
 
     /// Sends it a message that is no reply, from any thread: its own sends it as soon as it can. A client that leaves
-    /// more unread than `limit` allows is closed, and false is returned.
+    /// more unread than `limit` allows is closed, and false is returned, once.
     pub fn deliver(&self, message: &Message, limit: OutputLimit, now: UnixMillis) -> bool {
         let posted = self.outbox.post(message, limit, now);
         if posted.is_first
@@ -232,10 +234,15 @@ impl ClientShared {
         {
             remote.notify();
         }
-        if posted.exceeds_limit {
+        if posted.exceeds_limit && posted.is_news {
+            tracing::warn!(
+                client = self.id,
+                unread_bytes = self.outbox.bytes(),
+                "connection closed: it leaves more messages unread than client-output-buffer-limit allows"
+            );
             self.close();
         }
-        !posted.exceeds_limit
+        !posted.is_news
     }
 
     /// Its own thread takes the messages to send them now.
@@ -247,6 +254,23 @@ impl ClientShared {
     #[inline]
     pub(crate) fn has_messages(&self) -> bool {
         self.outbox.is_waiting()
+    }
+
+    /// How many channels, patterns and shard channels it is subscribed to.
+    pub fn subscriptions(&self) -> [usize; 3] {
+        self.subscriptions.each_ref().map(|count| count.load(Ordering::Relaxed) as usize)
+    }
+
+    /// Whether it is subscribed to anything: Redis' class `pubsub`.
+    pub fn is_subscriber(&self) -> bool {
+        self.subscriptions() != [0; 3]
+    }
+
+    /// Its own thread has subscribed it, or no longer: see [`Self::subscriptions`].
+    pub(crate) fn note_subscriptions(&self, counts: [usize; 3]) {
+        for (count, now) in self.subscriptions.iter().zip(counts) {
+            count.store(u32::try_from(now).unwrap_or(u32::MAX), Ordering::Relaxed);
+        }
     }
 
     /// Bytes of messages that wait to be sent.

@@ -40,6 +40,8 @@ pub(super) struct Posted {
     pub(super) is_first: bool,
     /// The client leaves too much unread.
     pub(super) exceeds_limit: bool,
+    /// It did not before.
+    pub(super) is_news: bool,
 }
 
 impl Outbox {
@@ -47,18 +49,18 @@ impl Outbox {
         let mut queue = self.queue.lock();
         let queue = queue.get_or_insert_default();
         if queue.is_over {
-            return Posted { is_first: false, exceeds_limit: true };
+            return Posted { is_first: false, exceeds_limit: true, is_news: false };
         }
         queue.bytes += message.len();
         if queue.exceeds(limit, now) {
             queue.is_over = true;
             queue.messages = VecDeque::new();
-            return Posted { is_first: false, exceeds_limit: true };
+            return Posted { is_first: false, exceeds_limit: true, is_news: true };
         }
         queue.messages.push_back(Arc::clone(message));
         let is_first = queue.messages.len() == 1;
         self.is_waiting.store(true, Ordering::Release);
-        Posted { is_first, exceeds_limit: false }
+        Posted { is_first, exceeds_limit: false, is_news: false }
     }
 
     pub(super) fn take(&self, output: &mut Vec<u8>) {
@@ -126,11 +128,13 @@ mod tests {
         let outbox = Outbox::default();
         let limit = OutputLimit { hard_bytes: 5, ..NO_LIMIT };
         assert!(!outbox.post(&message("1234"), limit, UnixMillis(0)).exceeds_limit);
-        assert!(outbox.post(&message("5"), limit, UnixMillis(0)).exceeds_limit);
+        let over = outbox.post(&message("5"), limit, UnixMillis(0));
+        assert!(over.exceeds_limit && over.is_news);
         let mut output = Vec::new();
         outbox.take(&mut output);
         assert!(output.is_empty());
-        assert!(outbox.post(&message("6"), limit, UnixMillis(0)).exceeds_limit);
+        let over = outbox.post(&message("6"), limit, UnixMillis(0));
+        assert!(over.exceeds_limit && !over.is_news);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use thermocline_engine::{Change, Engine, Keys, UnixMillis};
 use thermocline_protocol::{Arguments, OwnedArguments, Protocol};
 
 use super::clients::ClientShared;
-use crate::command::blocking::{Block, TimeoutReply};
+use crate::command::blocking::Block;
 use crate::command::table::CommandEntry;
 
 thread_local! {
@@ -46,7 +46,6 @@ pub struct Waiter {
     pub(crate) value_type: ValueType,
     pub(crate) wakes_when_gone: bool,
     pub(crate) deadline: Option<UnixMillis>,
-    pub(crate) on_timeout: TimeoutReply,
     /// Each once.
     pub(crate) keys: Vec<Box<[u8]>>,
     /// Where it stands among all who ever waited.
@@ -144,7 +143,6 @@ impl WaitingClients {
             value_type: block.value_type,
             wakes_when_gone: block.wakes_when_gone,
             deadline: block.deadline,
-            on_timeout: block.on_timeout,
             keys,
             sequence: self.next_sequence.fetch_add(1, Ordering::Relaxed),
             outcome: Mutex::default(),

@@ -19,6 +19,11 @@ enum Rule {
     AnyOrder,
     /// The fields and their values, in any order of fields.
     AnyFieldOrder,
+    /// Fields and their values, in any order of fields, as an array of arrays or in turn.
+    AnyPairOrder,
+    /// A cursor and what was found: the elements in any order if the iteration ended for both, else the type only. With
+    /// `pairs`, elements come in twos.
+    Scan { pairs: bool },
     /// A time that runs: negative answers exactly, others about.
     Time { tolerance: i64 },
     /// The type of the reply only, for replies that are a matter of chance or of the server.
@@ -27,9 +32,24 @@ enum Rule {
     Greeting,
 }
 
+/// More than any collection of these streams has: commands that reply random members reply all then.
+const ALL_OF_THEM: &str = "2000";
+
 fn rule_for(request: &Request) -> Rule {
     match request.name().as_str() {
         "KEYS" => Rule::AnyOrder,
+        // Fields of large hashes and members of large sets are in no order.
+        "HKEYS" | "HVALS" | "SMEMBERS" | "SINTER" | "SUNION" | "SDIFF" => Rule::AnyOrder,
+        "HGETALL" => Rule::AnyFieldOrder,
+        "HSCAN" | "SSCAN" if request.0.get(2).is_some_and(|cursor| cursor != b"0") => Rule::Kind,
+        "HSCAN" => Rule::Scan { pairs: true },
+        "SSCAN" => Rule::Scan { pairs: false },
+        // All of them, or any one or some.
+        "SPOP" | "SRANDMEMBER" | "HRANDFIELD" if request.upper(2) == ALL_OF_THEM => match request.0.len() {
+            3 => Rule::AnyOrder,
+            _ => Rule::AnyPairOrder,
+        },
+        "SRANDMEMBER" | "HRANDFIELD" => Rule::Kind,
         "TTL" | "EXPIRETIME" => Rule::Time { tolerance: CLOCK_TOLERANCE_MS / 1000 },
         "PTTL" | "PEXPIRETIME" => Rule::Time { tolerance: CLOCK_TOLERANCE_MS },
         // Which keys one call returns is up to the server; whole iterations are compared as sets.
@@ -90,6 +110,10 @@ fn compare_replies(request: &Request, reference: &Reply, subject: &Reply) -> Res
         Rule::AnyFieldOrder => {
             is_same_kind(reference, subject) && sorted_fields(reference) == sorted_fields(subject)
         }
+        Rule::AnyPairOrder => {
+            is_same_kind(reference, subject) && sorted_pairs(reference) == sorted_pairs(subject)
+        }
+        Rule::Scan { pairs } => is_same_scan(reference, subject, pairs),
         Rule::Time { tolerance } => match (reference, subject) {
             (Reply::Integer(a), Reply::Integer(b)) => *a >= 0 && *b >= 0 && (a - b).abs() <= tolerance,
             _ => false,
@@ -133,6 +157,41 @@ fn sorted_fields(reply: &Reply) -> Vec<(Reply, Reply)> {
     let mut fields = fields(reply);
     fields.sort_by(|(a, _), (b, _)| a.as_bytes().cmp(&b.as_bytes()));
     fields
+}
+
+/// The elements two by two, whether each pair is an array of its own or not, in the order of the first.
+fn sorted_pairs(reply: &Reply) -> Option<Vec<Vec<Reply>>> {
+    let elements = reply.as_elements()?;
+    let mut pairs: Vec<Vec<Reply>> = match elements.first() {
+        Some(Reply::Array(_)) => {
+            elements.iter().filter_map(|pair| pair.as_elements().map(<[_]>::to_vec)).collect()
+        }
+        _ => elements.chunks(2).map(<[Reply]>::to_vec).collect(),
+    };
+    pairs.sort_by(|one, other| one[0].as_bytes().cmp(&other[0].as_bytes()));
+    Some(pairs)
+}
+
+/// Compares a cursor and elements with another.
+fn is_same_scan(reference: &Reply, subject: &Reply, pairs: bool) -> bool {
+    let parts = |reply: &Reply| match reply.as_elements() {
+        Some([cursor, found]) => Some((cursor.as_bytes() == Some(b"0"), found.clone())),
+        _ => None,
+    };
+    let (Some((reference_ended, reference)), Some((subject_ended, subject))) =
+        (parts(reference), parts(subject))
+    else {
+        return false;
+    };
+    // Where an iteration pauses is up to the server.
+    if !reference_ended || !subject_ended {
+        return is_same_kind(&reference, &subject);
+    }
+    if pairs {
+        sorted_pairs(&reference) == sorted_pairs(&subject)
+    } else {
+        sorted(&reference) == sorted(&subject)
+    }
 }
 
 /// A greeting's fields and values, but for those that differ between any two servers.

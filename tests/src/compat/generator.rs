@@ -4,7 +4,9 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
-use crate::compat::commands::{bits, connection, expiry, geo, hyperloglogs, keyspace, sorted_sets, strings};
+use crate::compat::commands::{
+    bits, connection, expiry, geo, hashes, hyperloglogs, keyspace, lists, sets, sorted_sets, strings,
+};
 use crate::compat::request::Request;
 use crate::compat::values::{DATABASES, garbage, keys, lex_key, long_key, pattern, pick, typed_key, value};
 
@@ -38,6 +40,9 @@ const FAMILIES: &[Family] = &[
     family("string", 45, None, strings::request),
     family("bitmap", 15, None, bits::request),
     family("hyperloglog", 8, Some('p'), hyperloglogs::request),
+    family("list", 25, Some('l'), lists::request),
+    family("hash", 20, Some(hashes::LETTER), hashes::request),
+    family("set", 20, Some(sets::LETTER), sets::request),
     family("sorted_set", 25, Some('z'), sorted_sets::request),
     family("geo", 10, Some('g'), geo::request),
     family("expiry", 10, None, expiry::request),
@@ -155,9 +160,13 @@ fn request(rng: &mut StdRng, focus: Option<Family>) -> Request {
     });
     let mut request = (family.request)(rng);
     // 7.0 sets the name of a HELLO that it then refuses, 7.2 does not: that would show much later, in CLIENT GETNAME.
+    // An SPOP with another count takes members by chance.
+    let must_stay = matches!(request.name().as_str(), "HELLO" | "SPOP");
     // Another score would make ranges of members undefined.
     let keeps_scores = request.name() == "ZADD" && request.0[1].starts_with(b"y");
-    if rng.random_ratio(1, 40) && request.name() != "HELLO" && !keeps_scores {
+    // Another timeout would make a client wait for ever.
+    let waits = request.name().starts_with('B') && !request.name().starts_with("BIT");
+    if rng.random_ratio(1, 40) && !must_stay && !keeps_scores && !waits {
         corrupt(rng, &mut request);
     }
     if rng.random_ratio(1, 10) {

@@ -15,6 +15,23 @@ struct KnownDifference {
 
 const KNOWN_DIFFERENCES: &[KnownDifference] = &[
     KnownDifference {
+        reason: "7.2: lists that fit into one node are listpacks (redis#11303)",
+        applies: |request, reference, subject| {
+            request.name() == "OBJECT"
+                && reference.as_bytes() == Some(b"quicklist")
+                && subject.as_bytes() == Some(b"listpack")
+        },
+    },
+    KnownDifference {
+        reason: "7.2: LPOS refuses the one RANK whose sign cannot be changed",
+        applies: |request, _, subject| {
+            request.name() == "LPOS"
+                && subject
+                    .as_bytes()
+                    .is_some_and(|text| text.starts_with(b"ERR value is out of range, value must"))
+        },
+    },
+    KnownDifference {
         reason: "7.2: COMMAND GETKEYS takes commands without arguments, so it can say that they have no keys",
         applies: |request, reference, _| {
             request.name() == "COMMAND"
@@ -29,6 +46,15 @@ const KNOWN_DIFFERENCES: &[KnownDifference] = &[
             matches!(request.name().as_str(), "BITCOUNT" | "BITPOS")
                 && (reference.as_integer().is_some() || is_wrong_type(reference))
                 && subject.is_error()
+        },
+    },
+    KnownDifference {
+        reason: "7.2: small sets that are not all integers are listpacks (redis#11290)",
+        applies: |request, reference, subject| {
+            request.name() == "OBJECT"
+                && request.upper(1) == "ENCODING"
+                && reference.as_bytes() == Some(b"hashtable")
+                && subject.as_bytes() == Some(b"listpack")
         },
     },
     KnownDifference {

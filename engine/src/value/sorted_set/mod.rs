@@ -172,8 +172,7 @@ impl SortedSetValue {
     pub fn ranks_by_lex(&self, range: &LexRange<'_>, reverse: bool) -> Range<usize> {
         match &self.0 {
             Form::Small(bytes) => {
-                let members: Vec<Vec<u8>> =
-                    Small::new(bytes).iter().map(|(member, _)| member.to_vec()).collect();
+                let members: Vec<Element<'_>> = Small::new(bytes).iter().map(|(member, _)| member).collect();
                 range.places(&members, reverse)
             }
             Form::Large(large) => {

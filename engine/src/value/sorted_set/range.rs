@@ -1,5 +1,7 @@
 //! Ranges of scores and of members, as commands give them.
 
+use crate::value::{Element, IntegerDigits};
+
 /// Scores between two limits.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct ScoreRange {
@@ -85,9 +87,9 @@ impl LexRange<'_> {
     ///
     /// That is well defined where all scores are equal. Where they are not, the members of a small sorted set that count
     /// are those that Redis finds: from the first inside, walking in the direction asked for, to the next outside.
-    pub(super) fn places<T: AsRef<[u8]>>(&self, members: &[T], reverse: bool) -> std::ops::Range<usize> {
-        let is_below = |member: &T| self.is_below(member.as_ref());
-        let is_above = |member: &T| self.is_above(member.as_ref());
+    pub(super) fn places(&self, members: &[Element<'_>], reverse: bool) -> std::ops::Range<usize> {
+        let is_below = |member: &Element<'_>| self.is_below(member.bytes(&mut IntegerDigits::new()));
+        let is_above = |member: &Element<'_>| self.is_above(member.bytes(&mut IntegerDigits::new()));
         let (Some(first), Some(last)) = (members.first(), members.last()) else { return 0..0 };
         if self.is_empty() || is_below(last) || is_above(first) {
             return 0..0;

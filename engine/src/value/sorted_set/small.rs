@@ -22,16 +22,6 @@ pub(super) struct Small<'a> {
     bytes: &'a [u8],
 }
 
-/// Where a member is in the pack, and what is known of it.
-#[derive(Clone, Copy)]
-struct Found {
-    /// Where its element begins.
-    at: usize,
-    /// Where its score's element begins.
-    score_at: usize,
-    rank: usize,
-}
-
 impl<'a> Small<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes }
@@ -70,14 +60,17 @@ impl<'a> Small<'a> {
     }
 
     pub(super) fn score(self, member: &[u8]) -> Option<f64> {
-        let pack = self.pack();
-        let at = pack.find(&Encoded::new(member), HEADER_BYTES, 2)?;
-        Some(self.score_at(pack.after(at)))
+        self.find(member).map(|at| self.score_of(at))
     }
 
     pub(super) fn rank(self, member: &[u8]) -> Option<(usize, f64)> {
-        let found = self.find(member)?;
-        Some((found.rank, self.score_at(found.score_at)))
+        let at = self.find(member)?;
+        let (mut before, mut rank) = (HEADER_BYTES, 0);
+        while before < at {
+            before = self.pack().after(self.pack().after(before));
+            rank += 1;
+        }
+        Some((rank, self.score_of(at)))
     }
 
     /// Members in order, from the first.
@@ -103,19 +96,14 @@ impl<'a> Small<'a> {
         at
     }
 
-    fn find(self, member: &[u8]) -> Option<Found> {
-        let pack = self.pack();
-        let at = pack.find(&Encoded::new(member), HEADER_BYTES, 2)?;
-        let (mut before, mut rank) = (HEADER_BYTES, 0);
-        while before < at {
-            before = pack.after(pack.after(before));
-            rank += 1;
-        }
-        Some(Found { at, score_at: pack.after(at), rank })
+    /// Where a member begins.
+    fn find(self, member: &[u8]) -> Option<usize> {
+        self.pack().find(&Encoded::new(member), HEADER_BYTES, 2)
     }
 
-    fn score_at(self, at: usize) -> f64 {
-        let (score, _) = self.pack().get(at).expect("a member is followed by its score");
+    /// The score of the member that begins here.
+    fn score_of(self, at: usize) -> f64 {
+        let (score, _) = self.pack().get(self.pack().after(at)).expect("a member is followed by its score");
         unpack(score).expect("a score is one")
     }
 
@@ -161,14 +149,14 @@ impl<'a> Iterator for SmallIter<'a> {
 pub(super) fn insert(bytes: &mut Box<[u8]>, member: &[u8], score: f64) -> Option<f64> {
     let small = Small::new(bytes);
     let found = small.find(member);
-    let old = found.map(|found| small.score_at(found.score_at));
+    let old = found.map(|at| small.score_of(at));
     if old == Some(score) {
         return old;
     }
     let (packed, len) = (PackedScore::new(score), small.len());
     let mut pack = std::mem::take(bytes).into_vec();
-    if let Some(found) = found {
-        PackEditor::<false>(&mut pack).remove(found.at, 2);
+    if let Some(at) = found {
+        PackEditor::<false>(&mut pack).remove(at, 2);
     } else {
         set_len(&mut pack, len + 1);
     }
@@ -180,19 +168,25 @@ pub(super) fn insert(bytes: &mut Box<[u8]>, member: &[u8], score: f64) -> Option
 
 /// Takes a member out; returns its score.
 pub(super) fn remove(bytes: &mut Box<[u8]>, member: &[u8]) -> Option<f64> {
-    let found = Small::new(bytes).find(member)?;
-    let score = Small::new(bytes).score_at(found.score_at);
-    remove_range(bytes, found.rank..found.rank + 1);
+    let small = Small::new(bytes);
+    let at = small.find(member)?;
+    let score = small.score_of(at);
+    remove_from(bytes, at, 1);
     Some(score)
 }
 
 /// Takes the members at these places out.
 pub(super) fn remove_range(bytes: &mut Box<[u8]>, ranks: Range<usize>) {
-    let small = Small::new(bytes);
-    let (at, len) = (small.position(ranks.start), small.len());
+    let at = Small::new(bytes).position(ranks.start);
+    remove_from(bytes, at, ranks.len());
+}
+
+/// Takes so many members out, from the one that begins at `at` on.
+fn remove_from(bytes: &mut Box<[u8]>, at: usize, members: usize) {
+    let len = Small::new(bytes).len();
     let mut pack = std::mem::take(bytes).into_vec();
-    PackEditor::<false>(&mut pack).remove(at, 2 * ranks.len());
-    set_len(&mut pack, len - ranks.len());
+    PackEditor::<false>(&mut pack).remove(at, 2 * members);
+    set_len(&mut pack, len - members);
     *bytes = pack.into_boxed_slice();
 }
 

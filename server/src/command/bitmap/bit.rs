@@ -7,6 +7,7 @@ use thermocline_protocol::{Arguments, parse_integer};
 use super::bit_offset;
 use crate::command::string::{edit, grow, string};
 use crate::command::{Failure, KeyContext};
+use crate::server::events::EventClass;
 
 pub(super) fn getbit(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
     let offset = bit_offset(context.server, arguments.get(2))?;
@@ -37,6 +38,7 @@ pub(super) fn setbit(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> 
             let mut bytes = Vec::new();
             put(&mut bytes);
             context.keys.set(key, StringValue::raw(bytes).into(), SetExpiry::Clear);
+            context.notify(EventClass::STRING, "setbit", key);
             false
         }
         Some(value) => {
@@ -45,6 +47,7 @@ pub(super) fn setbit(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> 
             // A bit that is set as it was is no change, unless the string grows or becomes raw.
             if old != bit || byte >= value.len() || value.encoding() != Encoding::Raw {
                 edit(&mut context.keys, key, put)?;
+                context.notify(EventClass::STRING, "setbit", key);
             }
             old
         }

@@ -11,6 +11,7 @@ use crate::command::arguments::{integer, is_word};
 use crate::command::string::{edit, grow, string};
 use crate::command::{Failure, KeyContext};
 use crate::server::Server;
+use crate::server::events::EventClass;
 
 /// Where the subcommands start.
 const SUBCOMMANDS: usize = 2;
@@ -125,6 +126,7 @@ fn change(context: &mut KeyContext<'_>, key: &[u8], steps: &[Step], length: usiz
         let mut bytes = vec![0; length];
         run(reply, steps, &mut bytes);
         context.keys.set(key, StringValue::raw(bytes).into(), SetExpiry::Clear);
+        context.notify(EventClass::STRING, "setbit", key);
         return Ok(());
     };
     let value = string(value)?;
@@ -140,7 +142,9 @@ fn change(context: &mut KeyContext<'_>, key: &[u8], steps: &[Step], length: usiz
     edit(&mut context.keys, key, |bytes| {
         grow(bytes, length);
         run(reply, steps, bytes);
-    })
+    })?;
+    context.notify(EventClass::STRING, "setbit", key);
+    Ok(())
 }
 
 fn run(reply: &mut ReplyEncoder<'_>, steps: &[Step], bytes: &mut [u8]) {

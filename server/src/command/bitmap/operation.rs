@@ -7,6 +7,7 @@ use thermocline_protocol::Arguments;
 use crate::command::arguments::is_word;
 use crate::command::string::{grow, string};
 use crate::command::{Failure, KeyContext};
+use crate::server::events::EventClass;
 
 /// Where the source keys start.
 const SOURCES: usize = 3;
@@ -76,9 +77,12 @@ pub(super) fn bitop(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> R
     }
     let (target, length) = (arguments.get(2), result.len());
     if length == 0 {
-        context.keys.remove(target);
+        if context.keys.remove(target) {
+            context.notify(EventClass::GENERIC, "del", target);
+        }
     } else {
         context.keys.set(target, StringValue::raw(result).into(), SetExpiry::Clear);
+        context.notify(EventClass::STRING, "set", target);
     }
     context.reply.integer(length as i64);
     Ok(())

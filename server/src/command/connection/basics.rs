@@ -62,6 +62,15 @@ pub(super) const RESET: Command = Command {
 };
 
 fn ping(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
+    if context.session.protocol == Protocol::Resp2 && context.session.client.is_subscriber() {
+        if arguments.len() > 2 {
+            return Err(wrong_arity("ping"));
+        }
+        context.reply.array(2);
+        context.reply.bulk(b"pong");
+        context.reply.bulk(arguments.skip(1).iter().next().unwrap_or_default());
+        return Ok(());
+    }
     match arguments.len() {
         1 => context.reply.simple("PONG"),
         2 => context.reply.bulk(arguments.get(1)),
@@ -82,7 +91,7 @@ fn select(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Fai
     }
     let database = usize::try_from(number).ok();
     let database = database.filter(|database| *database < context.server.engine.database_count());
-    context.session.database = database.ok_or(Failure::error(NO_SUCH_DATABASE))?;
+    context.session.select(database.ok_or(Failure::error(NO_SUCH_DATABASE))?);
     context.reply.ok();
     Ok(())
 }
@@ -96,8 +105,13 @@ fn quit(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
 fn reset(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
     let session = &mut *context.session;
     session.discard_transaction(context.server);
+    session.stop_hearing(context.server);
+    // What was on its way belongs before the reply.
+    let mut messages = Vec::new();
+    session.client.take_messages(&mut messages);
+    context.reply.raw(&messages);
     session.protocol = Protocol::Resp2;
-    session.database = 0;
+    session.select(0);
     session.become_user(Arc::clone(context.server.access.default_user()));
     session.is_authenticated = !context.server.access.asks_for_password();
     session.no_touch = false;

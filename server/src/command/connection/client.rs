@@ -3,7 +3,7 @@
 use thermocline_engine::UnixMillis;
 use thermocline_protocol::{Arguments, parse_integer};
 
-use super::{ANY_STATE, CONNECTION, client_list, is_plain_name};
+use super::{ANY_STATE, CONNECTION, client_list, client_tracking, is_plain_name};
 use crate::command::arguments::{integer, is_word};
 use crate::command::help::{Entry, reply_help};
 use crate::command::{Command, Context, Failure, Flags, Handler};
@@ -149,7 +149,7 @@ const SUBCOMMANDS: &[Command] = &[
         summary: "Controls server-assisted client-side caching for the connection.",
         since: "6.0.0",
         complexity: "O(1). Some options may introduce additional complexity.",
-        handler: Handler::Server(tracking),
+        handler: Handler::Server(client_tracking::tracking),
         ..CONNECTION
     },
     Command {
@@ -157,7 +157,7 @@ const SUBCOMMANDS: &[Command] = &[
         arity: 3,
         summary: "Instructs the server whether to track the keys in the next request.",
         since: "6.0.0",
-        handler: Handler::Server(caching),
+        handler: Handler::Server(client_tracking::caching),
         ..CONNECTION
     },
     Command {
@@ -165,7 +165,7 @@ const SUBCOMMANDS: &[Command] = &[
         arity: 2,
         summary: "Returns the client ID to which the connection's tracking notifications are redirected.",
         since: "6.0.0",
-        handler: Handler::Server(getredir),
+        handler: Handler::Server(client_tracking::getredir),
         ..CONNECTION
     },
     Command {
@@ -173,7 +173,7 @@ const SUBCOMMANDS: &[Command] = &[
         arity: 2,
         summary: "Returns information about server-assisted client-side caching for the connection.",
         since: "6.2.0",
-        handler: Handler::Server(trackinginfo),
+        handler: Handler::Server(client_tracking::trackinginfo),
         ..CONNECTION
     },
     Command {
@@ -214,7 +214,10 @@ const HELP: &[Entry] = &[
     ("REPLY (ON|OFF|SKIP)", &["Which replies are sent to this connection."]),
     ("SETINFO (LIB-NAME|LIB-VER) <value>", &["Tell what client library this is."]),
     ("SETNAME <name>", &["Name this connection."]),
-    ("TRACKING (ON|OFF) ...", &["Server-assisted client-side caching; not available yet."]),
+    (
+        "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]] [OPTIN] [OPTOUT] [NOLOOP]",
+        &["Tell this connection of keys that change which it has read."],
+    ),
     ("TRACKINGINFO", &["Return the state of tracking."]),
     ("UNBLOCK <clientid> [TIMEOUT|ERROR]", &["Wake a client that waits in a blocking command."]),
 ];
@@ -321,7 +324,7 @@ fn no_touch(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), F
     Ok(())
 }
 
-fn on_or_off(word: &[u8]) -> Result<bool, Failure> {
+pub(super) fn on_or_off(word: &[u8]) -> Result<bool, Failure> {
     match word {
         _ if is_word(word, "ON") => Ok(true),
         _ if is_word(word, "OFF") => Ok(false),
@@ -340,39 +343,6 @@ fn unblock(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Fa
     let id = integer(arguments.get(2))?;
     let client = u64::try_from(id).ok().and_then(|id| context.server.clients.get(id));
     context.reply.integer(i64::from(client.is_some_and(|client| client.unblock(how))));
-    Ok(())
-}
-
-fn tracking(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
-    if on_or_off(arguments.get(2))? {
-        return Err(Failure::error("ERR client-side caching (CLIENT TRACKING) is not supported yet"));
-    }
-    context.reply.ok();
-    Ok(())
-}
-
-fn caching(_: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
-    Err(Failure::error(
-        "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode \
-         enabled",
-    ))
-}
-
-fn getredir(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
-    context.reply.integer(-1);
-    Ok(())
-}
-
-fn trackinginfo(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
-    let reply = &mut context.reply;
-    reply.map(3);
-    reply.bulk(b"flags");
-    reply.set(1);
-    reply.bulk(b"off");
-    reply.bulk(b"redirect");
-    reply.integer(-1);
-    reply.bulk(b"prefixes");
-    reply.array(0);
     Ok(())
 }
 

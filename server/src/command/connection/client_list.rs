@@ -10,9 +10,11 @@ use crate::command::{Context, Failure};
 use crate::server::client_line::{describe, show_address};
 use crate::server::clients::ClientShared;
 
-/// What all connections are so far; MASTER, REPLICA and PUBSUB name classes without members.
+/// What a client is that is subscribed to something, and what all others are. MASTER and REPLICA name classes without
+/// members.
+const PUBSUB: &str = "pubsub";
 const NORMAL: &str = "normal";
-const CLASSES: [&str; 5] = [NORMAL, "master", "replica", "slave", "pubsub"];
+const CLASSES: [&str; 5] = [NORMAL, "master", "replica", "slave", PUBSUB];
 
 pub(super) fn info(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
     context.session.publish();
@@ -27,10 +29,10 @@ pub(super) fn list(context: &mut Context<'_>, arguments: Arguments<'_>) -> Resul
     let server = context.server;
     let clients: Vec<Arc<ClientShared>> = match arguments.len() {
         2 => server.clients.all(),
-        4 if is_word(arguments.get(2), "TYPE") => match class(arguments.get(3))? {
-            NORMAL => server.clients.all(),
-            _ => Vec::new(),
-        },
+        4 if is_word(arguments.get(2), "TYPE") => {
+            let class = class(arguments.get(3))?;
+            server.clients.all().into_iter().filter(|client| is_of(client, class)).collect()
+        }
         4.. if is_word(arguments.get(2), "ID") => {
             let ids: Option<Vec<i64>> = arguments.iter().skip(3).map(parse_integer).collect();
             let ids = ids.ok_or(Failure::error("ERR Invalid client ID"))?;
@@ -120,11 +122,15 @@ impl<'a> Filter<'a> {
 
     fn matches(&self, client: &ClientShared) -> bool {
         self.id.is_none_or(|id| id == client.id)
-            && self.class.is_none_or(|class| class == NORMAL)
+            && self.class.is_none_or(|class| is_of(client, class))
             && self.user.is_none_or(|user| user == &*client.user_name())
             && self.address.is_none_or(|address| show_address(client.peer).as_bytes() == address)
             && self.local_address.is_none_or(|address| show_address(client.local).as_bytes() == address)
     }
+}
+
+fn is_of(client: &ClientShared, class: &str) -> bool {
+    class == if client.is_subscriber() { PUBSUB } else { NORMAL }
 }
 
 fn class(word: &[u8]) -> Result<&'static str, Failure> {

@@ -4,11 +4,13 @@
 //! * [`basics`]: PING, ECHO, SELECT, QUIT, RESET.
 //! * [`client`]: CLIENT, as far as it is about the client that asks, or holds commands back.
 //! * [`client_list`]: CLIENT LIST, INFO and KILL: the other clients.
+//! * [`client_tracking`]: CLIENT TRACKING and its kin: client-side caching.
 
 mod authentication;
 mod basics;
 mod client;
 mod client_list;
+mod client_tracking;
 #[cfg(test)]
 mod tests;
 

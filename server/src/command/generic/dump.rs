@@ -10,6 +10,7 @@ use super::super::{Command, Failure, Flags, Handler, KeyContext, Reads};
 use super::lzf::Compressor;
 use super::rdb::{self, PayloadError};
 use super::{GENERIC, ONE_KEY};
+use crate::server::events::EventClass;
 
 pub(super) const DUMP: Command = Command {
     name: "dump",
@@ -126,6 +127,7 @@ fn restore(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(),
     if !expiry.is_some_and(|at| at.is_due(now)) {
         context.keys.set(key, value, expiry.map_or(SetExpiry::Clear, SetExpiry::At));
         context.keys.set_access(key, options.idle_s, options.frequency);
+        context.notify(EventClass::GENERIC, "restore", key);
     }
     context.reply.ok();
     Ok(())

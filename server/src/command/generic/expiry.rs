@@ -7,6 +7,7 @@ use super::super::arguments::{TimeOrigin, TimeUnit, integer, invalid_expire_time
 use super::super::key_use::KeyUse;
 use super::super::{Command, Failure, Flags, Handler, KeyContext};
 use super::{GENERIC, ONE_KEY};
+use crate::server::events::EventClass;
 
 pub(super) const EXPIRE: Command = Command {
     name: "expire",
@@ -183,8 +184,10 @@ fn set_expiry(
         && condition.holds(context.keys.peek(key).and_then(|info| info.expiry), at_ms);
     if sets && at_ms <= now_ms {
         context.keys.remove(key);
+        context.notify(EventClass::GENERIC, "del", key);
     } else if sets {
         context.keys.set_expiry(key, Some(UnixMillis(at_ms.unsigned_abs())));
+        context.notify(EventClass::GENERIC, "expire", key);
     }
     context.reply.integer(i64::from(sets));
     Ok(())
@@ -238,6 +241,7 @@ fn persist(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(),
         context.keys.mark_used(key) && context.keys.peek(key).is_some_and(|info| info.expiry.is_some());
     if persists {
         context.keys.set_expiry(key, None);
+        context.notify(EventClass::GENERIC, "persist", key);
     }
     context.reply.integer(i64::from(persists));
     Ok(())

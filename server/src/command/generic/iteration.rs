@@ -63,7 +63,7 @@ fn keys(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failu
     let (engine, reply) = (&context.server.engine, &mut context.reply);
     let mark = reply.begin_array();
     let mut count = 0;
-    context.databases.for_each_key(context.session.database, engine.now(), |key, info| {
+    context.databases.for_each_key(context.session.database(), engine.now(), |key, info| {
         if filter.admits(key, info.value_type) {
             reply.bulk(key);
             count += 1;
@@ -98,7 +98,7 @@ fn scan(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failu
     let mut found_count = 0;
     let mut names = ReplyEncoder::new(&mut found, context.reply.protocol());
     let from = Cursor::from_number(cursor);
-    let next = context.databases.scan(context.session.database, from, count, engine.now(), |key, info| {
+    let next = context.databases.scan(context.session.database(), from, count, engine.now(), |key, info| {
         if filter.admits(key, info.value_type) {
             names.bulk(key);
             found_count += 1;
@@ -113,7 +113,7 @@ fn scan(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failu
 
 fn random_key(context: &mut Context<'_>, _arguments: Arguments<'_>) -> Result<(), Failure> {
     let engine = &context.server.engine;
-    match context.databases.random_key(context.session.database, engine.now(), rand::random) {
+    match context.databases.random_key(context.session.database(), engine.now(), rand::random) {
         Some(key) => context.reply.bulk(&key),
         None => context.reply.null(),
     }

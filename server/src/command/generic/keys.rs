@@ -5,6 +5,7 @@ use thermocline_protocol::Arguments;
 use super::super::key_use::KeyUse;
 use super::super::{Command, Failure, Flags, Handler, KeyContext};
 use super::{ALL_KEYS, GENERIC, ONE_KEY};
+use crate::server::events::EventClass;
 
 pub(super) const DEL: Command = Command {
     name: "del",
@@ -71,7 +72,13 @@ pub(super) const TOUCH: Command = Command {
 };
 
 fn delete(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
-    count_keys(context, arguments, |context, key| context.keys.remove(key))
+    count_keys(context, arguments, |context, key| {
+        let is_removed = context.keys.remove(key);
+        if is_removed {
+            context.notify(EventClass::GENERIC, "del", key);
+        }
+        is_removed
+    })
 }
 
 /// A key named twice counts twice.

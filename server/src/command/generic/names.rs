@@ -7,6 +7,7 @@ use super::super::arguments::{integer, is_word};
 use super::super::key_use::KeyUse;
 use super::super::{Command, Failure, Flags, Handler, KeyContext, Reads};
 use super::{GENERIC, ONE_KEY, TWO_KEYS};
+use crate::server::events::EventClass;
 
 pub(super) const RENAME: Command = Command {
     name: "rename",
@@ -63,8 +64,7 @@ fn rename(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(), 
     if !context.keys.mark_used(from) {
         return Err(Failure::NO_SUCH_KEY);
     }
-    let database = context.keys.database();
-    context.keys.rename(from, to, database);
+    rename_here(context, from, to);
     context.reply.ok();
     Ok(())
 }
@@ -76,11 +76,19 @@ fn rename_to_new(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Resu
     }
     let is_free = !context.keys.mark_used(to);
     if is_free {
-        let database = context.keys.database();
-        context.keys.rename(from, to, database);
+        rename_here(context, from, to);
     }
     context.reply.integer(i64::from(is_free));
     Ok(())
+}
+
+fn rename_here(context: &mut KeyContext<'_>, from: &[u8], to: &[u8]) {
+    let database = context.keys.database();
+    context.keys.rename(from, to, database);
+    if from != to {
+        context.notify(EventClass::GENERIC, "rename_from", from);
+        context.notify(EventClass::GENERIC, "rename_to", to);
+    }
 }
 
 fn move_key(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
@@ -93,6 +101,10 @@ fn move_key(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<()
     let moves = context.keys.mark_used(key) && !mark_used_in(context, to, key);
     if moves {
         context.keys.rename(key, key, to);
+        context.notify(EventClass::GENERIC, "move_from", key);
+        context.keys.select(to);
+        context.notify(EventClass::GENERIC, "move_to", key);
+        context.keys.select(from);
     }
     context.reply.integer(i64::from(moves));
     Ok(())
@@ -131,6 +143,7 @@ fn copy(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(), Fa
     let expiry = context.keys.peek(source).and_then(|info| info.expiry);
     context.keys.select(to);
     context.keys.set(target, value, expiry.map_or(SetExpiry::Clear, SetExpiry::At));
+    context.notify(EventClass::GENERIC, "copy_to", target);
     context.keys.select(from);
     context.reply.integer(1);
     Ok(())
@@ -210,7 +223,7 @@ mod tests {
             ("SET a again", "+OK"),
             ("MOVE a 1", ":0"),
         ]);
-        fixture.session.database = 1;
+        fixture.session.select(1);
         fixture.expect(&[("GET a", "$1\\r\\n1"), ("TTL a", ":100")]);
     }
 
@@ -234,7 +247,7 @@ mod tests {
             ("COPY a c DB x", "-ERR value is not an integer or out of range"),
             ("COPY a c OVER", "-ERR syntax error"),
         ]);
-        fixture.session.database = 3;
+        fixture.session.select(3);
         fixture.expect(&[("GET b", "$1\\r\\n1"), ("TTL a", ":100")]);
     }
 }

@@ -98,12 +98,16 @@ impl Cell {
         ((self.bits << shift) as f64, ((self.bits + 1) << shift) as f64)
     }
 
-    /// The cell so many cells further to the east and the north; behind the end of the world it begins anew.
+    /// The cell so many cells further to the east and the north; behind the end of the world it begins anew. Positions at
+    /// the very end are in a cell beyond the last, and as in Redis its neighbours are so, too, where they are level with it.
     pub(super) fn neighbour(self, east: i32, north: i32) -> Self {
         let mask = (1u32 << self.step) - 1;
-        let longitude = even_bits(self.bits >> 1).wrapping_add_signed(east) & mask;
-        let latitude = even_bits(self.bits).wrapping_add_signed(north) & mask;
-        Self { bits: interleave(latitude, longitude), step: self.step }
+        let moved = |index: u32, by: i32| match by {
+            0 => index,
+            by => index.wrapping_add_signed(by) & mask,
+        };
+        let (longitude, latitude) = (even_bits(self.bits >> 1), even_bits(self.bits));
+        Self { bits: interleave(moved(latitude, north), moved(longitude, east)), step: self.step }
     }
 
     pub(super) fn area(self) -> Area {
@@ -197,6 +201,8 @@ mod tests {
         assert_eq!(cell.neighbour(1, 0).neighbour(-1, 0), cell);
         assert_eq!(cell.neighbour(-1, -1), Cell { bits: 0x3f, step: 3 });
         assert_eq!((0..8).fold(cell, |cell, _| cell.neighbour(1, 1)), cell);
+        let end = Cell::of(Position { longitude: 180.0, latitude: 0.0 }, 1);
+        assert_eq!((end.bits, end.neighbour(0, 1).bits, end.neighbour(1, 0).bits), (0b1001, 0b1000, 0b11));
     }
 
     proptest! {

@@ -105,6 +105,8 @@ fn searches_store_positions_or_distances() {
         ("GEORADIUS g 15 37 200 km STORE a STOREDIST s", ":2"),
         ("ZSCORE s Palermo", r"$18\r\n190.44242984775784"),
         ("GEORADIUSBYMEMBER g Palermo 1 m STORE s", ":1"),
+        ("GEORADIUSBYMEMBER g Palermo 1 m STORE STOREDIST ASC", ":1"),
+        ("GEORADIUSBYMEMBER g Palermo 1 m STOREDIST STORE", ":1"),
         ("GEORADIUSBYMEMBER none a 1 m STORE s", ":0"),
     ]);
     assert_eq!(fixture.info("s"), None);

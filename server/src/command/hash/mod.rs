@@ -75,6 +75,7 @@ pub const COMMANDS: &[Command] = &[
         name: "hexists",
         arity: 3,
         flags: FAST_READ,
+        key_use: &[KeyUse::LOOK],
         summary: "Determines whether a field exists in a hash.",
         handler: Handler::Keys(read::hexists),
         ..HASH
@@ -169,7 +170,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Iterates over fields and values of a hash.",
         since: "2.8.0",
         complexity: "O(1) for every call. O(N) for a complete iteration, including enough command calls for the \
-                     cursor to return back to 0. N is the number of elements inside the collection.",
+                     cursor to return back to 0. N is the number of elements inside the collection..",
         handler: Handler::Keys(read::hscan),
         ..HASH
     },
@@ -197,6 +198,7 @@ pub const COMMANDS: &[Command] = &[
         name: "hstrlen",
         arity: 3,
         flags: FAST_READ,
+        key_use: &[KeyUse::LOOK],
         summary: "Returns the length of the value of a field.",
         since: "3.2.0",
         handler: Handler::Keys(read::hstrlen),

@@ -139,6 +139,13 @@ fn apply(server: &Server, names: &[&'static str]) -> Result<(), SetError> {
     if has("loglevel") {
         log::set_level(config.log_level());
     }
+    if has("notify-keyspace-events") {
+        server.events.listen_to(config.notified_events());
+        server.observe_what_is_needed();
+    }
+    if has("tracking-table-max-keys") {
+        server.tracking.shrink_to(config.tracking_table_keys_max());
+    }
     server.engine.set_settings(config.engine_settings());
     Ok(())
 }
@@ -153,6 +160,7 @@ fn rewrite(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
 
 fn resetstat(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
     context.server.metrics.reset();
+    context.server.courier.reset();
     context.server.access.log.reset_counts();
     context.databases.reset_metrics();
     context.reply.ok();

@@ -52,13 +52,14 @@ pub(super) const SWAPDB: Command = Command {
 };
 
 fn dbsize(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
-    context.reply.integer(context.databases.key_count(context.session.database) as i64);
+    context.reply.integer(context.databases.key_count(context.session.database()) as i64);
     Ok(())
 }
 
 fn flushdb(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
     check_flush_mode(arguments)?;
-    flush(context, context.session.database);
+    flush(context, context.session.database());
+    context.server.tracking.flushed();
     context.reply.ok();
     Ok(())
 }
@@ -68,6 +69,7 @@ fn flushall(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), F
     for database in 0..context.server.engine.database_count() {
         flush(context, database);
     }
+    context.server.tracking.flushed();
     context.reply.ok();
     Ok(())
 }

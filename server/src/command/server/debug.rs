@@ -102,7 +102,7 @@ fn sleep(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Fail
 fn object(context: &mut Context<'_>, key: &[u8]) -> Result<(), Failure> {
     let server = context.server;
     let mut fetched = Fetched::new();
-    let mut keys = server.engine.lock_key(context.session.database, key, server.clock.now(), &mut fetched);
+    let mut keys = server.engine.lock_key(context.session.database(), key, server.clock.now(), &mut fetched);
     let info = keys.peek(key).ok_or(Failure::NO_SUCH_KEY)?;
     let tier = match info.tier {
         Tier::Dram => "dram",
@@ -138,7 +138,7 @@ fn populate(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), F
         if let Some(size) = size {
             value.resize(size, 0);
         }
-        let mut keys = engine.lock_key(context.session.database, key.as_bytes(), now, &mut fetched);
+        let mut keys = engine.lock_key(context.session.database(), key.as_bytes(), now, &mut fetched);
         if !keys.exists(key.as_bytes()) {
             keys.set(key.as_bytes(), Value::from(StringValue::plain(&value)), SetExpiry::Clear);
         }

@@ -43,6 +43,7 @@ pub(super) fn reply_info(reply: &mut ReplyEncoder<'_>, table: &CommandTable, ent
     flags.iter().for_each(|flag| reply.simple(flag));
     let (first, last, step) = match command.keys {
         KeyPositions::Range { first, last, step } => (first as i64, i64::from(last), step as i64),
+        KeyPositions::Channels { last } => (1, i64::from(last), 1),
         KeyPositions::TargetAndCounted { .. } | KeyPositions::FirstAndBehind { .. } => (1, 1, 1),
         KeyPositions::None | KeyPositions::Counted { .. } | KeyPositions::HalfBehind { .. } => (0, 0, 0),
     };
@@ -83,6 +84,12 @@ fn reply_key_specifications(reply: &mut ReplyEncoder<'_>, command: &Command) {
                 reply_key_specification(reply, *key_use, Begin::Index(first), "range", fields);
             }
         }
+        KeyPositions::Channels { last } => {
+            reply.set(1);
+            let last = if last < 0 { last } else { last - 1 };
+            let fields = [("lastkey", i64::from(last)), ("keystep", 1), ("limit", 0)];
+            reply_key_specification(reply, KeyUse::CHANNEL, Begin::Index(1), "range", fields);
+        }
         KeyPositions::Counted { count } => {
             reply.set(1);
             reply_key_specification(reply, uses[0], Begin::Index(count), "keynum", COUNTED);
@@ -97,7 +104,7 @@ fn reply_key_specifications(reply: &mut ReplyEncoder<'_>, command: &Command) {
             let half = [("lastkey", -1), ("keystep", 1), ("limit", 2)];
             reply_key_specification(reply, uses[0], Begin::Word(word, from), "range", half);
         }
-        KeyPositions::FirstAndBehind { words, from } => {
+        KeyPositions::FirstAndBehind { words, from, .. } => {
             reply.set(1 + words.len());
             reply_key_specification(reply, uses[0], Begin::Index(1), "range", ONE);
             for word in words {

@@ -201,7 +201,7 @@ fn keys_of<'a>(
     let request = arguments.skip(2);
     let entry = context.server.commands.resolve(request);
     let entry = entry.map_err(|_| Failure::error("ERR Invalid command specified"))?;
-    if matches!(entry.command.keys, KeyPositions::None) {
+    if matches!(entry.command.keys, KeyPositions::None | KeyPositions::Channels { .. }) {
         return Err(Failure::error("ERR The command has no key arguments"));
     }
     if !entry.accepts(request.len()) {

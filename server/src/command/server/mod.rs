@@ -4,7 +4,7 @@
 //! * [`databases`]: DBSIZE, FLUSHDB, FLUSHALL, SWAPDB.
 //! * [`introspection`]: COMMAND, with [`description`] for the shape of its replies.
 //! * [`memory`]: MEMORY. [`slowlog`]: SLOWLOG. [`latency`]: LATENCY, on what [`latency_monitor`] remembers.
-//! * [`debug`]: DEBUG. [`process`]: TIME, ROLE, LASTSAVE, SHUTDOWN, LOLWUT. [`acl`]: ACL, for the one user there is.
+//! * [`monitor`]: MONITOR. [`debug`]: DEBUG. [`process`]: TIME, ROLE, LASTSAVE, SHUTDOWN, LOLWUT. [`acl`]: ACL, for the one user there is.
 //! * [`unavailable`]: durability and replication, refused in so many words.
 
 mod acl;
@@ -17,6 +17,7 @@ mod introspection;
 pub(crate) mod latency;
 pub mod latency_monitor;
 mod memory;
+mod monitor;
 mod process;
 pub mod slowlog;
 #[cfg(test)]
@@ -58,6 +59,7 @@ pub const COMMANDS: &[Command] = &[
     slowlog::SLOWLOG,
     latency::LATENCY,
     debug::DEBUG,
+    monitor::MONITOR,
     process::TIME,
     process::ROLE,
     process::LASTSAVE,

@@ -130,6 +130,7 @@ pub const COMMANDS: &[Command] = &[
         name: "sismember",
         arity: 3,
         flags: FAST_READ,
+        key_use: &[KeyUse::LOOK],
         summary: "Determines whether a member belongs to a set.",
         handler: Handler::Keys(read::sismember),
         ..SET
@@ -201,7 +202,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Iterates over members of a set.",
         since: "2.8.0",
         complexity: "O(1) for every call. O(N) for a complete iteration, including enough command calls for the \
-                     cursor to return back to 0. N is the number of elements inside the collection.",
+                     cursor to return back to 0. N is the number of elements inside the collection..",
         handler: Handler::Keys(read::sscan),
         ..SET
     },

@@ -62,8 +62,8 @@ pub(super) fn spop(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Re
     match arguments.len() {
         2 => pop_one(context, arguments.get(1)),
         3 => {
-            let count = usize::try_from(integer(arguments.get(2))?);
-            let count = count.map_err(|_| Failure::error("ERR value is out of range, must be positive"))?;
+            let count = integer(arguments.get(2)).ok().and_then(|count| usize::try_from(count).ok());
+            let count = count.ok_or(Failure::error("ERR value is out of range, must be positive"))?;
             pop_several(context, arguments.get(1), count)
         }
         _ => Err(Failure::SYNTAX),
@@ -99,6 +99,8 @@ fn pop_several(context: &mut KeyContext<'_>, key: &[u8], count: usize) -> Result
     if count >= set.len() {
         context.reply.set(set.len());
         set.iter().for_each(|member| context.reply.bulk(member.bytes(&mut digits)));
+        // Redis takes the reply from SUNION, and so counts a hit.
+        context.keys.info(key);
         context.keys.remove(key);
         context.notify(EventClass::SET, "spop", key);
         context.notify(EventClass::GENERIC, "del", key);

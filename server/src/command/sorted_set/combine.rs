@@ -88,7 +88,8 @@ struct Input<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Reads the arguments from the number of keys on, and looks at the types of the keys in between, as Redis does.
+    /// Reads the arguments from the number of keys on, and looks at the types of the keys in between, as Redis does: those
+    /// are the look-ups that count.
     fn parse(
         context: &mut KeyContext<'_>,
         operation: Operation,
@@ -108,7 +109,7 @@ impl<'a> Request<'a> {
         }
         let mut inputs = Vec::with_capacity(key_count);
         for key in arguments.iter().skip(1).take(key_count) {
-            let length = match context.keys.peek(key) {
+            let length = match context.keys.info(key) {
                 Some(info) if !matches!(info.value_type, ValueType::SortedSet | ValueType::Set) => {
                     return Err(Failure::WRONG_TYPE);
                 }
@@ -232,12 +233,11 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Makes sure that all values are there, and counts the look-ups. Goes on after one that is cold, so that all are read at
-/// once.
+/// Makes sure that all values are there. Goes on after one that is cold, so that all are read at once.
 fn read_all(context: &mut KeyContext<'_>, inputs: &[Input<'_>]) -> Result<(), Failure> {
     let mut is_cold = false;
     for input in inputs {
-        is_cold |= matches!(context.keys.get(input.key), Err(Cold));
+        is_cold |= matches!(context.keys.get_to_change(input.key), Err(Cold));
     }
     if is_cold { Err(Failure::Cold) } else { Ok(()) }
 }

@@ -9,7 +9,7 @@ use super::pairs::Shape;
 use super::remove::modify;
 use super::{check_type, sorted_set};
 use crate::command::arguments::is_word;
-use crate::command::blocking::{Block, TimeoutReply, deadline};
+use crate::command::blocking::{Block, UnwaitedReply, deadline};
 use crate::command::{Failure, KeyContext};
 
 /// Which end is taken from.
@@ -197,7 +197,7 @@ fn wait(deadline: Option<UnixMillis>) -> Failure {
     Failure::Blocked(Box::new(Block {
         value_type: ValueType::SortedSet,
         deadline,
-        on_timeout: TimeoutReply::NullArray,
+        unwaited: UnwaitedReply::NullArray,
         wakes_when_gone: false,
         arguments: None,
     }))

@@ -8,6 +8,7 @@ use super::long_double::LongDouble;
 use super::string;
 use crate::command::arguments::integer;
 use crate::command::{Failure, KeyContext};
+use crate::server::events::EventClass;
 
 pub(super) fn incr(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
     add(context, arguments.get(1), 1)
@@ -36,6 +37,7 @@ fn add(context: &mut KeyContext<'_>, key: &[u8], increment: i64) -> Result<(), F
         return Err(Failure::error("ERR increment or decrement would overflow"));
     };
     put(context, key, old.is_some(), StringValue::integer(new).into())?;
+    context.notify(EventClass::STRING, "incrby", key);
     context.reply.integer(new);
     Ok(())
 }
@@ -55,6 +57,7 @@ pub(super) fn incrbyfloat(context: &mut KeyContext<'_>, arguments: Arguments<'_>
     };
     let text = sum.to_string();
     put(context, key, old.is_some(), StringValue::plain(text.as_bytes()).into())?;
+    context.notify(EventClass::STRING, "incrbyfloat", key);
     context.reply.bulk(text.as_bytes());
     Ok(())
 }

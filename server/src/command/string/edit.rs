@@ -7,6 +7,7 @@ use thermocline_protocol::Arguments;
 use super::{check_is_string, check_length};
 use crate::command::arguments::integer;
 use crate::command::{Failure, KeyContext};
+use crate::server::events::EventClass;
 
 pub(super) fn append(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
     let (key, suffix) = (arguments.get(1), arguments.get(2));
@@ -25,6 +26,7 @@ pub(super) fn append(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> 
             })?
         }
     };
+    context.notify(EventClass::STRING, "append", key);
     context.reply.integer(length as i64);
     Ok(())
 }
@@ -57,6 +59,7 @@ pub(super) fn setrange(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -
             bytes.len()
         })?,
     };
+    context.notify(EventClass::STRING, "setrange", key);
     context.reply.integer(length as i64);
     Ok(())
 }

@@ -8,11 +8,13 @@ use super::options::{ExpiryOption, parse_getex};
 use super::read::reply_value;
 use crate::command::arguments::TimeOrigin;
 use crate::command::{Failure, KeyContext};
+use crate::server::events::EventClass;
 
 pub(super) fn getset(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
     let key = arguments.get(1);
     reply_value(&mut context.keys, &mut context.reply, key)?;
     context.keys.set(key, StringValue::encoded(arguments.get(2)).into(), SetExpiry::Clear);
+    context.notify(EventClass::STRING, "set", key);
     Ok(())
 }
 
@@ -20,6 +22,7 @@ pub(super) fn getdel(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> 
     let key = arguments.get(1);
     if reply_value(&mut context.keys, &mut context.reply, key)? {
         context.keys.remove(key);
+        context.notify(EventClass::GENERIC, "del", key);
     }
     Ok(())
 }
@@ -36,14 +39,17 @@ pub(super) fn getex(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> R
         ExpiryOption::Persist => {
             if context.keys.peek(key).is_some_and(|info| info.expiry.is_some()) {
                 context.keys.set_expiry(key, None);
+                context.notify(EventClass::GENERIC, "persist", key);
             }
         }
         ExpiryOption::At(time) => {
             let at = time.read(now, "getex")?;
             if time.origin == TimeOrigin::Epoch && at.is_due(now) {
                 context.keys.remove(key);
+                context.notify(EventClass::GENERIC, "del", key);
             } else {
                 context.keys.set_expiry(key, Some(at));
+                context.notify(EventClass::GENERIC, "expire", key);
             }
         }
     }

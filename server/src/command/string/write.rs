@@ -8,6 +8,7 @@ use super::options::{Condition, ExpiryOption, SetOptions};
 use super::read::reply_value;
 use crate::command::arguments::{TimeOrigin, TimeUnit, expiry, wrong_arity};
 use crate::command::{Failure, KeyContext};
+use crate::server::events::EventClass;
 
 /// The first of SET's arguments that is an option.
 const OPTIONS: usize = 3;
@@ -16,6 +17,7 @@ pub(super) fn set(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Res
     let (key, value) = (arguments.get(1), arguments.get(2));
     if arguments.len() == OPTIONS {
         context.keys.set(key, StringValue::encoded(value).into(), SetExpiry::Clear);
+        context.notify(EventClass::STRING, "set", key);
         context.reply.ok();
         return Ok(());
     }
@@ -35,6 +37,10 @@ pub(super) fn set(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Res
     };
     if may_set {
         context.keys.set(key, StringValue::encoded(value).into(), expiry);
+        context.notify(EventClass::STRING, "set", key);
+        if let SetExpiry::At(_) = expiry {
+            context.notify(EventClass::GENERIC, "expire", key);
+        }
     }
     match (options.returns_old, may_set) {
         (true, _) => {}
@@ -49,6 +55,7 @@ pub(super) fn setnx(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> R
     let may_set = !context.keys.exists(key);
     if may_set {
         context.keys.set(key, StringValue::encoded(value).into(), SetExpiry::Clear);
+        context.notify(EventClass::STRING, "set", key);
     }
     context.reply.integer(i64::from(may_set));
     Ok(())
@@ -71,6 +78,8 @@ fn set_with_expiry(
     let at = expiry(arguments.get(2), unit, TimeOrigin::Now, context.keys.now(), command)?;
     let value = StringValue::encoded(arguments.get(3));
     context.keys.set(arguments.get(1), value.into(), SetExpiry::At(at));
+    context.notify(EventClass::STRING, "set", arguments.get(1));
+    context.notify(EventClass::GENERIC, "expire", arguments.get(1));
     context.reply.ok();
     Ok(())
 }
@@ -100,5 +109,6 @@ fn set_pairs(context: &mut KeyContext<'_>, arguments: Arguments<'_>) {
     for position in (1..arguments.len()).step_by(2) {
         let value = StringValue::encoded(arguments.get(position + 1));
         context.keys.set(arguments.get(position), value.into(), SetExpiry::Clear);
+        context.notify(EventClass::STRING, "set", arguments.get(position));
     }
 }

@@ -125,7 +125,7 @@ fn whereabouts(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result
 fn demote<'a>(context: &'a mut Context<'_>, arguments: Arguments<'a>) -> Waiting<'a> {
     Box::pin(async move {
         check_tier(context.server)?;
-        let database = context.session.database;
+        let database = context.session.database();
         // All are asked for before the first is waited for.
         let requests: Vec<_> =
             arguments.iter().skip(2).map(|key| context.server.engine.demote(database, key)).collect();

@@ -19,7 +19,7 @@ pub(super) const ROWS: &[OptionRow] = &[
         words::output_limits,
     )
     .doc("How much unread output a client may leave before it is disconnected: class, hard limit, soft limit and the \
-          seconds that the soft one may be exceeded. Only `normal` clients exist so far."),
+          seconds that the soft one may be exceeded. `pubsub` is for all messages that are no replies."),
     OptionRow::choice("enable-debug-command", LOCAL_OR_NOT, 2)
         .at_start()
         .doc("Who may use DEBUG: nobody, everybody, or clients of this machine."),
@@ -38,10 +38,9 @@ pub(super) const ROWS: &[OptionRow] = &[
     OptionRow::choice("acl-pubsub-default", &["resetchannels", "allchannels"], 0)
         .doc("Which channels a new user may use."),
     OptionRow::integer("tracking-table-max-keys", 1_000_000, 0, i64::MAX)
-        .kept()
-        .doc("Keys remembered for client-side caching."),
+        .doc("How many keys are remembered for clients that cache them; 0 for any number. Where there are more, some are \
+              reported as changed."),
     OptionRow::count("busy-reply-threshold", 5000)
         .alias("lua-time-limit")
-        .kept()
         .doc("Milliseconds after which a running script is reported as busy."),
 ];

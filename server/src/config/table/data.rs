@@ -3,6 +3,7 @@
 use thermocline_engine::MAX_DATABASES;
 
 use crate::config::option::OptionRow;
+use crate::config::words;
 
 /// In the order in which Redis' error text lists them.
 const POLICIES: &[&str] = &[
@@ -47,8 +48,8 @@ pub(super) const ROWS: &[OptionRow] = &[
         .doc("How long a field or value of such a hash may be."),
     OptionRow::integer("list-max-listpack-size", -2, i32::MIN as i64, i32::MAX as i64)
         .alias("list-max-ziplist-size")
-        .kept()
-        .doc("Redis' encoding of lists."),
+        .doc("What a listpack of a list may hold: so many elements, or below zero, bytes: from -1 on 4, 8, 16, 32 and 64 \
+              KiB."),
     OptionRow::count("list-compress-depth", 0).kept().doc("Redis' encoding of lists."),
     OptionRow::integer("set-max-intset-entries", 512, 0, i64::MAX)
         .doc("Members that a set of integers may have and be an intset."),
@@ -65,9 +66,10 @@ pub(super) const ROWS: &[OptionRow] = &[
         .doc("Up to how many bytes, 16 of them its head, a HyperLogLog is kept in its sparse form."),
     OptionRow::size("stream-node-max-bytes", 4096, 0).kept().doc("Redis' encoding of streams."),
     OptionRow::integer("stream-node-max-entries", 100, 0, i64::MAX).kept().doc("Redis' encoding of streams."),
-    OptionRow::text("notify-keyspace-events", "")
-        .only_default("keyspace notifications are not supported yet")
-        .doc("Which changes are published."),
+    OptionRow::words("notify-keyspace-events", "", words::event_classes)
+        .doc("Which changes of keys are published, as letters: `K` to `__keyspace@<db>__:<key>`, `E` to \
+              `__keyevent@<db>__:<event>`; `g` generic commands, `$` strings, `l` lists, `s` sets, `h` hashes, `z` sorted \
+              sets, `t` streams, `x` expired and `e` evicted keys, `A` for all of these; `n` new keys, `m` misses."),
     OptionRow::bool("activerehashing", true).kept().doc("The index grows without rehashing."),
     OptionRow::bool("activedefrag", false)
         .only_default("active defragmentation is not supported")

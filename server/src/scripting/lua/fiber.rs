@@ -18,7 +18,7 @@ pub(in crate::scripting) enum Pause {
     /// It calls a command, or asks something else of the host.
     Request,
     /// It has run for long.
-    Busy,
+    Rest,
 }
 
 /// The stack of a coroutine, kept for the next script.

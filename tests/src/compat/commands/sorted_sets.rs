@@ -82,7 +82,9 @@ pub fn request(rng: &mut StdRng) -> Request {
         129..=152 => combine(rng),
         153..=190 => lex(rng),
         191..=194 => Request::new("OBJECT").arg("ENCODING").arg(sorted(rng)),
-        195 => Request::new("SET").arg(sorted(rng)).arg("text"),
+        195 if rng.random() => Request::new("SET").arg(sorted(rng)).arg("text"),
+        // Sets are inputs of unions and their kin, too.
+        195 => with_members(rng, "SADD", 12),
         196 => limits(rng),
         _ => Request::new("DEL").arg(sorted(rng)),
     }
@@ -133,7 +135,7 @@ fn score_bound(rng: &mut StdRng) -> Vec<u8> {
 
 fn with_members(rng: &mut StdRng, name: &str, most: usize) -> Request {
     let count = rng.random_range(1..=most);
-    let request = Request::new(name).arg(sorted(rng));
+    let request = Request::new(name).arg(target(rng));
     (0..count).fold(request, |request, _| request.arg(member(rng)))
 }
 

@@ -83,7 +83,7 @@ pub fn restore(payload: &[u8], config: &Config) -> Result<Value, PayloadError> {
     let mut body = Reader(body);
     let value = match type_number {
         TYPE_STRING => read_string(&mut body).map(Value::from),
-        1 | 10 | 14 | 18 => list::read(type_number, &mut body).map(Value::from),
+        1 | 10 | 14 | 18 => list::read(type_number, &mut body, config.list_limits()).map(Value::from),
         2 | 11 | 20 => set::read(type_number, &mut body, config.set_limits()).map(Value::from),
         3 | 5 | 12 | 17 => {
             sorted_set::read(type_number, &mut body, config.sorted_set_limits()).map(Value::from)
