@@ -98,8 +98,8 @@ impl World {
             key_count: keys.len(),
             is_read_only: false,
         };
-        ScriptRun::start(&self.thread, &request, self.busy_after.unwrap_or(Duration::MAX), self.busy_after)
-            .expect("nothing else runs")
+        let suspended_after = self.busy_after.unwrap_or(Duration::MAX);
+        ScriptRun::start(&self.thread, &request, suspended_after, self.busy_after).expect("nothing else runs")
     }
 
     fn resume(&mut self, run: &mut ScriptRun) -> (Progress, String) {

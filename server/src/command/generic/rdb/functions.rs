@@ -7,7 +7,7 @@
 use thermocline_engine::value::IntegerDigits;
 
 use super::string::{Reader, read_string, write_string};
-use super::{opened, sealed};
+use super::{WRITTEN_VERSION, opened, sealed};
 use crate::command::generic::lzf::Compressor;
 
 /// A library's code follows.
@@ -35,7 +35,7 @@ pub fn dump_functions<'c>(codes: impl Iterator<Item = &'c [u8]>, compressor: &mu
         payload.push(FUNCTION);
         write_string(&mut payload, code, compressor);
     }
-    sealed(payload)
+    sealed(payload, WRITTEN_VERSION)
 }
 
 /// The code of each library of a payload.
@@ -90,7 +90,7 @@ mod tests {
             (b"\xf5\x05a", BadFormat),
             (b"\xf5", BadFormat),
         ] {
-            assert_eq!(restore_functions(&sealed(body.to_vec())), Err(error));
+            assert_eq!(restore_functions(&sealed(body.to_vec(), WRITTEN_VERSION)), Err(error));
         }
         assert_eq!(restore_functions(b"a"), Err(VersionOrChecksum));
     }
