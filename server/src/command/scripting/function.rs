@@ -147,7 +147,7 @@ fn delete(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Fai
 
 fn flush(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
     if arguments.len() > 3 {
-        return Err(wrong_arguments("flush"));
+        return Err(wrong_arguments(arguments));
     }
     if arguments.len() == 3 && !is_word(arguments.get(2), "SYNC") && !is_word(arguments.get(2), "ASYNC") {
         return Err(Failure::error("ERR FUNCTION FLUSH only supports SYNC|ASYNC option"));
@@ -157,7 +157,8 @@ fn flush(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Fail
     Ok(())
 }
 
-fn wrong_arguments(subcommand: &str) -> Failure {
+fn wrong_arguments(arguments: Arguments<'_>) -> Failure {
+    let subcommand = String::from_utf8_lossy(arguments.get(1));
     Failure::error(format!(
         "ERR unknown subcommand or wrong number of arguments for '{subcommand}'. Try FUNCTION HELP."
     ))
@@ -227,7 +228,7 @@ fn dump(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
 
 fn restore(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
     if arguments.len() > 4 {
-        return Err(wrong_arguments("restore"));
+        return Err(wrong_arguments(arguments));
     }
     let policy = match arguments.len() {
         3 => RestorePolicy::Append,
