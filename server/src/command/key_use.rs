@@ -82,6 +82,17 @@ impl KeyUse {
     /// Replies with what the value holds, and may represent it in another way.
     pub const READ_AND_RECODE: Self = Self::new(&["RW", "access"]);
 
+    /// EVAL, FCALL: whatever the script does.
+    pub const ANYTHING: Self = Self {
+        notes: "We cannot tell how the keys will be used so we assume the worst, RW and UPDATE",
+        ..Self::READ_AND_CHANGE
+    };
+    /// EVAL_RO, FCALL_RO: whatever the script does.
+    pub const READ_ANYTHING: Self = Self {
+        notes: "We cannot tell how the keys will be used so we assume the worst, RO and ACCESS",
+        ..Self::READ
+    };
+
     const fn new(flags: &'static [&'static str]) -> Self {
         let is_blind = matches!(flags[0].as_bytes(), b"OW");
         Self { flags, notes: "", is_blind, given: None }

@@ -144,6 +144,9 @@ impl Flags {
     /// Not allowed while the data set is loading in the background.
     pub const NO_ASYNC_LOADING: Self = Self(1 << 16);
 
+    /// May be called without any key, though it has key positions.
+    pub const NO_MANDATORY_KEYS: Self = Self(1 << 17);
+
     /// Is run, not written down, after MULTI. Not shown.
     pub const RUNS_IN_MULTI: Self = Self(1 << 24);
     /// May turn out to need keys that its arguments do not name. Not shown.

@@ -11,7 +11,7 @@ use crate::command::tips::tips;
 use crate::command::{Command, Flags, KeyPositions};
 
 /// Flags by the names that COMMAND INFO gives them, in its order.
-const FLAG_NAMES: [(Flags, &str); 17] = [
+const FLAG_NAMES: [(Flags, &str); 18] = [
     (Flags::WRITE, "write"),
     (Flags::READONLY, "readonly"),
     (Flags::DENYOOM, "denyoom"),
@@ -27,6 +27,7 @@ const FLAG_NAMES: [(Flags, &str); 17] = [
     (Flags::FAST, "fast"),
     (Flags::NO_AUTH, "no_auth"),
     (Flags::NO_MULTI, "no_multi"),
+    (Flags::NO_MANDATORY_KEYS, "no_mandatory_keys"),
     (Flags::MOVABLE_KEYS, "movablekeys"),
     (Flags::ALLOW_BUSY, "allow_busy"),
 ];
