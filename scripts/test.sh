@@ -15,6 +15,7 @@ exec </dev/null
 readonly STEP_TIMEOUT_SECONDS=2400
 readonly TARGET=${CARGO_TARGET_DIR:-$PWD/target}
 readonly VENV=$TARGET/test-venv
+readonly REDIS_PY=redis==8.1.0
 readonly STARTED=$SECONDS
 
 step() {
@@ -42,6 +43,8 @@ readonly NEEDED=(
     cc:build-essential
     make:build-essential
     python3:python3
+    node:nodejs
+    npm:npm
 )
 
 missing_packages() {
@@ -88,11 +91,13 @@ fi
 for component in fmt clippy; do
     cargo "$component" --version >/dev/null 2>&1 || fail "cargo $component is missing: rustup component add rustfmt clippy"
 done
-if [ ! -x "$VENV/bin/python" ] || ! "$VENV/bin/python" -c 'import redis' >/dev/null 2>&1; then
+if [ ! -x "$VENV/bin/python" ] || ! "$VENV/bin/python" -m pip freeze 2>/dev/null | grep -qx "$REDIS_PY"; then
     rm -rf "$VENV"
     run python3 -m venv "$VENV"
-    run "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check 'redis>=5,<9'
+    run "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check "$REDIS_PY"
 fi
+# Versions and hashes are pinned by package-lock.json.
+run npm --prefix tests/clients/node ci --silent --no-audit --no-fund
 redis-server --version
 cargo --version
 
@@ -122,6 +127,7 @@ RUSTDOCFLAGS="-D warnings" run cargo doc --quiet --workspace --no-deps --documen
 
 step "clients"
 run "$VENV/bin/python" -m unittest discover -s tests/clients
+run node --test tests/clients/node/*.test.js
 
 echo
 echo "ALL CHECKS PASSED in $((SECONDS - STARTED)) s"

@@ -11,37 +11,12 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from redis_py_case import ClientTests
 from server_process import IS_REDIS, ServerProcess
 
 
-class ClientTests:
+class Tests(ClientTests):
     """What every protocol version must pass; the classes below choose the version."""
-
-    protocol: int
-
-    @classmethod
-    def setUpClass(cls):
-        cls.server = ServerProcess()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.server.stop()
-
-    def client(self, **options):
-        client = redis.Redis(port=self.server.port, protocol=self.protocol, **options)
-        self.addCleanup(client.close)
-        return client
-
-    def setUp(self):
-        self.redis = self.client(decode_responses=True)
-        self.redis.flushall()
-
-    def demote(self, *keys):
-        """Makes values cold, where there is a cold tier."""
-        if not IS_REDIS:
-            self.redis.execute_command("TIER", "DEMOTE", *keys)
-            for key in keys:
-                self.assertIn(self.redis.execute_command("TIER", "WHERE", key), ("ssd", "dram", None))
 
     def test_strings(self):
         value = "v" * 1000
@@ -267,13 +242,13 @@ class ClientTests:
         self.assertEqual(client.get("k"), "v")
 
 
-class Resp2(ClientTests, unittest.TestCase):
+class Resp2(Tests, unittest.TestCase):
     """RESP2, the default of old clients."""
 
     protocol = 2
 
 
-class Resp3(ClientTests, unittest.TestCase):
+class Resp3(Tests, unittest.TestCase):
     """RESP3."""
 
     protocol = 3
@@ -302,7 +277,7 @@ class Passwords(unittest.TestCase):
 
 
 # The mixin has no protocol of its own and must not be collected.
-del ClientTests
+del ClientTests, Tests
 
 if __name__ == "__main__":
     unittest.main()

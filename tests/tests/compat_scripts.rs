@@ -29,6 +29,11 @@ fn expiry_commands_reply_as_redis_does() {
 }
 
 #[test]
+fn stream_commands_reply_as_redis_does() {
+    check(include_str!("../compat/streams.txt"));
+}
+
+#[test]
 fn connection_and_server_commands_reply_as_redis_does() {
     check(include_str!("../compat/connection.txt"));
 }

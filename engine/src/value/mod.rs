@@ -15,7 +15,7 @@ mod member_table;
 mod pack;
 mod set;
 mod sorted_set;
-mod stream;
+pub mod stream;
 mod string;
 
 pub use codec::{CodecError, decode, encode};

@@ -41,6 +41,7 @@ pub fn tips(full_name: &str) -> &'static [&'static str] {
         "slowlog|get" => &[ALL_NODES, RANDOM],
         "slowlog|len" => &[ALL_NODES, SUM, RANDOM],
         "wait" => &[ALL_SHARDS, LEAST],
+        "xadd" | "xautoclaim" | "xclaim" | "xinfo|consumers" | "xpending" | "xtrim" => &[RANDOM],
         _ => &[],
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use thermocline_engine::value::stream::NodeLimits;
 use thermocline_engine::value::{ListLimits, PackLimits, SetLimits};
 use thermocline_engine::{EvictionPolicy, Settings};
 
@@ -280,6 +281,14 @@ impl Config {
         PackLimits {
             entries: number!(self, "zset-max-listpack-entries") as usize,
             element_bytes: number!(self, "zset-max-listpack-value") as usize,
+        }
+    }
+
+    /// `stream-node-max-bytes` and `stream-node-max-entries`.
+    pub fn stream_node_limits(&self) -> NodeLimits {
+        NodeLimits {
+            bytes: number!(self, "stream-node-max-bytes") as u64,
+            entries: number!(self, "stream-node-max-entries") as u64,
         }
     }
 

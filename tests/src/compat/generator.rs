@@ -5,7 +5,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
 use crate::compat::commands::{
-    bits, connection, expiry, geo, hashes, hyperloglogs, keyspace, lists, sets, sorted_sets, strings,
+    bits, connection, expiry, geo, hashes, hyperloglogs, keyspace, lists, sets, sorted_sets, streams, strings,
 };
 use crate::compat::request::Request;
 use crate::compat::values::{DATABASES, garbage, keys, lex_key, long_key, pattern, pick, typed_key, value};
@@ -40,6 +40,7 @@ const FAMILIES: &[Family] = &[
     family("string", 45, None, strings::request),
     family("bitmap", 15, None, bits::request),
     family("hyperloglog", 8, Some('p'), hyperloglogs::request),
+    family("stream", 20, Some('x'), streams::request),
     family("list", 25, Some('l'), lists::request),
     family("hash", 20, Some(hashes::LETTER), hashes::request),
     family("set", 20, Some(sets::LETTER), sets::request),
