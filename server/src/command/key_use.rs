@@ -34,6 +34,8 @@ impl KeyUse {
     pub const DELETE: Self = Self::new(&["RM", "delete"]);
     /// Replies with what the value holds, and deletes the key.
     pub const TAKE: Self = Self::new(&["RW", "access", "delete"]);
+    /// The same, of keys that the specification does not find all of.
+    pub const TAKE_INCOMPLETE: Self = Self::new(&["RW", "access", "delete", "incomplete"]);
     /// Takes something out of what there is.
     pub const REMOVE: Self = Self::new(&["RW", "delete"]);
     /// Adds to what there is.

@@ -98,7 +98,7 @@ impl Parser {
 
     fn suffixes(&mut self, argument: &mut Argument) {
         if self.takes('#') {
-            let number = self.until(&[' ', '.', ']', ')', '>']);
+            let number = self.until(&[' ', '@', '!', '.', ']', ')', '>']);
             argument.key_specification = Some(number.parse().expect("a number"));
         }
         if self.takes('@') {

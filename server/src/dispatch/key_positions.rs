@@ -87,6 +87,23 @@ pub fn key_positions(command: &Command, arguments: Arguments<'_>) -> Positions {
                 None => Positions::range(1, 2.min(count), 1),
             }
         }
+        KeyPositions::OneOrBehind { at, word, from, options } => {
+            let is_empty = arguments.get(at).is_empty();
+            let mut option = from;
+            while option < count {
+                let name = arguments.get(option);
+                if is_word(name, word) {
+                    return match (is_empty, option + 1 < count) {
+                        (true, true) => Positions::range(option + 1, count, 1),
+                        (true, false) => Positions::range(at, at + 1, 1),
+                        (false, _) => Positions::NONE,
+                    };
+                }
+                let own = options.iter().find(|(other, _)| is_word(name, other));
+                option += 1 + own.map_or(0, |(_, arguments)| *arguments);
+            }
+            Positions::range(at, at + 1, 1)
+        }
     }
 }
 
@@ -153,6 +170,24 @@ mod tests {
             ["eval s 0", "eval s", "eval s 9 a", "eval s -1 a", "eval s x a", "eval s 18446744073709551615 a"]
         {
             assert_eq!(positions(counted, line), [], "{line}");
+        }
+    }
+
+    #[test]
+    fn an_empty_key_stands_for_those_behind_a_word_among_the_options() {
+        let keys =
+            KeyPositions::OneOrBehind { at: 3, word: "KEYS", from: 6, options: &[("AUTH", 1), ("AUTH2", 2)] };
+        for (line, expected) in [
+            ("migrate h 1 k 0 10", &[3][..]),
+            ("migrate h 1 k 0 10 copy auth keys", &[3]),
+            ("migrate h 1 k 0 10 keys a", &[]),
+            ("migrate h 1 '' 0 10 copy keys a b", &[8, 9]),
+            ("migrate h 1 '' 0 10 keys", &[3]),
+            ("migrate h 1 '' 0 10 auth keys keys a", &[9]),
+            ("migrate h 1 '' 0 10 auth2 keys keys a b", &[3]),
+            ("migrate h 1 '' 0 10 auth", &[3]),
+        ] {
+            assert_eq!(positions(keys, line), expected, "{line}");
         }
     }
 

@@ -23,6 +23,7 @@ const FLAG_NAMES: [(Flags, &str); 18] = [
     (Flags::STALE, "stale"),
     (Flags::SKIP_MONITOR, "skip_monitor"),
     (Flags::SKIP_SLOWLOG, "skip_slowlog"),
+    (Flags::ASKING, "asking"),
     (Flags::NO_ASYNC_LOADING, "no_async_loading"),
     (Flags::FAST, "fast"),
     (Flags::NO_AUTH, "no_auth"),
@@ -44,6 +45,7 @@ pub(super) fn reply_info(reply: &mut ReplyEncoder<'_>, table: &CommandTable, ent
     flags.iter().for_each(|flag| reply.simple(flag));
     let (first, last, step) = match command.keys {
         KeyPositions::Range { first, last, step } => (first as i64, i64::from(last), step as i64),
+        KeyPositions::OneOrBehind { at, .. } => (at as i64, at as i64, 1),
         KeyPositions::Channels { last } => (1, i64::from(last), 1),
         KeyPositions::TargetAndCounted { .. } | KeyPositions::FirstAndBehind { .. } => (1, 1, 1),
         KeyPositions::None | KeyPositions::Counted { .. } | KeyPositions::HalfBehind { .. } => (0, 0, 0),
@@ -103,14 +105,21 @@ fn reply_key_specifications(reply: &mut ReplyEncoder<'_>, command: &Command) {
         KeyPositions::HalfBehind { word, from, .. } => {
             reply.set(1);
             let half = [("lastkey", -1), ("keystep", 1), ("limit", 2)];
-            reply_key_specification(reply, uses[0], Begin::Word(word, from), "range", half);
+            reply_key_specification(reply, uses[0], Begin::Word(word, from as i64), "range", half);
         }
         KeyPositions::FirstAndBehind { words, from, .. } => {
             reply.set(1 + words.len());
             reply_key_specification(reply, uses[0], Begin::Index(1), "range", ONE);
             for word in words {
-                reply_key_specification(reply, uses[1], Begin::Word(word, from), "range", ONE);
+                reply_key_specification(reply, uses[1], Begin::Word(word, from as i64), "range", ONE);
             }
+        }
+        KeyPositions::OneOrBehind { at, word, .. } => {
+            reply.set(2);
+            reply_key_specification(reply, uses[0], Begin::Index(at), "range", ONE);
+            // From the end, the word is found in place of a password that happens to be equal.
+            let rest = [("lastkey", -1), ("keystep", 1), ("limit", 0)];
+            reply_key_specification(reply, uses[1], Begin::Word(word, -2), "range", rest);
         }
     }
 }
@@ -122,8 +131,8 @@ const COUNTED: [(&str, i64); 3] = [("keynumidx", 0), ("firstkey", 1), ("keystep"
 enum Begin {
     /// At this argument.
     Index(usize),
-    /// Behind this word, searched from this argument on.
-    Word(&'static str, usize),
+    /// Behind this word, searched from this argument on; backwards where that is counted from the end.
+    Word(&'static str, i64),
 }
 
 fn reply_key_specification(
@@ -159,7 +168,7 @@ fn reply_key_specification(
             reply.bulk(b"keyword");
             reply.bulk(word.as_bytes());
             reply.bulk(b"startfrom");
-            reply.integer(from as i64);
+            reply.integer(from);
         }
     }
     reply.bulk(b"find_keys");
