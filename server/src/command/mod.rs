@@ -206,6 +206,12 @@ pub enum KeyPositions {
         /// Other options, in upper case, and how many arguments each takes, which may look like one of the words.
         others: &'static [(&'static str, usize)],
     },
+    /// SORT's: the first argument, and what follows the last STORE, which is written to. The keys that its patterns lead
+    /// to are not among the arguments.
+    Sort {
+        /// Whether there may be a STORE.
+        stores: bool,
+    },
 }
 
 /// Which of a command's keys it reads the values of.

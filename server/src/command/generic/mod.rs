@@ -17,6 +17,7 @@ pub mod lzf;
 mod names;
 mod object;
 pub mod rdb;
+mod sort;
 mod wait;
 
 use super::{Command, KeyPositions};
@@ -47,6 +48,8 @@ pub const COMMANDS: &[Command] = &[
     object::OBJECT,
     dump::DUMP,
     dump::RESTORE,
+    sort::SORT,
+    sort::SORT_RO,
     wait::WAIT,
     wait::WAITAOF,
 ];

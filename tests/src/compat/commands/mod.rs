@@ -10,4 +10,5 @@ pub mod keyspace;
 pub mod lists;
 pub mod sets;
 pub mod sorted_sets;
+pub mod sorting;
 pub mod strings;
