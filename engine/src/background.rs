@@ -248,23 +248,24 @@ impl Background {
             pass.next_start_us = now_us + EXPIRY_PASS_US;
         }
         let now = self.engine.clock().now();
-        let mut expired = 0;
+        let (mut expired, mut has_changed) = (0, false);
         let mut shard = self.engine.lock_shard(pass.shard);
         let database_count = shard.databases.len();
         let is_observed = self.engine.observes(pass.shard);
         let next = match shard.databases[pass.database].as_deref_mut() {
-            Some(keyspace) if keyspace.keys_with_expiry() > 0 => {
-                keyspace.expire_segments(pass.segment, EXPIRY_SEGMENTS_PER_STEP, now, |key| {
-                    expired += 1;
+            Some(keyspace) if keyspace.may_expire() => {
+                keyspace.expire_segments(pass.segment, EXPIRY_SEGMENTS_PER_STEP, now, |key, change| {
+                    expired += u64::from(change == Change::Expired);
+                    has_changed = true;
                     if is_observed {
-                        self.engine.tell_observer(pass.database, key, Change::Expired);
+                        self.engine.tell_observer(pass.database, key, change);
                     }
                 })
             }
             _ => None,
         };
         shard.counters.expired += expired;
-        if expired > 0 {
+        if has_changed {
             self.engine.report_growth_now(&mut shard);
         }
         match next {
@@ -273,9 +274,7 @@ impl Background {
                 pass.segment = 0;
                 // The rest of this shard's databases mostly have no keys with an expiry: pass over them here.
                 pass.database = (pass.database + 1..database_count)
-                    .find(|&database| {
-                        shard.databases[database].as_ref().is_some_and(|k| k.keys_with_expiry() > 0)
-                    })
+                    .find(|&database| shard.databases[database].as_ref().is_some_and(|k| k.may_expire()))
                     .unwrap_or(0);
                 if pass.database == 0 {
                     pass.shard = (pass.shard + 1) % self.engine.shard_count();

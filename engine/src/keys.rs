@@ -258,6 +258,33 @@ impl<'a> Keys<'a> {
         key: &[u8],
         change: impl FnOnce(&mut Value) -> (T, bool),
     ) -> Result<Option<T>, Cold> {
+        let Some((shard, result, is_changed)) = self.change_value(key, change)? else { return Ok(None) };
+        if is_changed {
+            self.tell(shard, key, Change::Written);
+        }
+        Ok(Some(result))
+    }
+
+    /// As [`Self::modify`], but those who observe the key are not told: in the eyes of WATCH, what consumers of a stream
+    /// have read is no part of its value.
+    ///
+    /// # Errors
+    /// [`Cold`] if it must be fetched first.
+    pub fn modify_untold<T>(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut Value) -> T,
+    ) -> Result<Option<T>, Cold> {
+        let changed = self.change_value(key, |value| (change(value), true))?;
+        Ok(changed.map(|(_, result, _)| result))
+    }
+
+    /// Changes the key's value in place: where its shard is, what the change returned, and whether it was one.
+    fn change_value<T>(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut Value) -> (T, bool),
+    ) -> Result<Option<(usize, T, bool)>, Cold> {
         let Some(found) = self.find(key) else { return Ok(None) };
         if let Place::Ssd(location) = self.place(found) {
             let keyspace_id = self.keyspace(found.shard).expect("a key was found in it").id;
@@ -270,10 +297,10 @@ impl<'a> Keys<'a> {
         let keyspace = self.keyspace_mut(found.shard).expect("a key was found in it");
         let (result, is_changed) = keyspace.modify_if(found.handle, change);
         if is_changed {
+            self.changes += 1;
             self.report_growth(found.shard);
-            self.note_change(found.shard, key, Change::Written);
         }
-        Ok(Some(result))
+        Ok(Some((found.shard, result, is_changed)))
     }
 
     /// Gives the key a value, whether or not it had one. A past expiry deletes the key at its next look-up.
@@ -394,6 +421,11 @@ impl<'a> Keys<'a> {
         if self.engine.observes_all() {
             self.missed.push(key.into());
         }
+    }
+
+    /// The misses so far are counted, but the observer does not hear of them.
+    pub fn conceal_misses(&mut self) {
+        self.missed.clear();
     }
 
     /// Tells of misses once it is sure that the command does not run again: before its first change, or at its end.

@@ -5,6 +5,7 @@
 //! - [`clients`]: who is connected, as any thread may see it.
 //! - [`command_rate`]: how fast commands are being run.
 //! - [`courier`]: delivers messages that are no replies.
+//! - [`eviction`]: disconnects clients that take too much memory.
 //! - [`events`]: key space notifications.
 //! - [`hearing`]: what one client hears beyond its replies.
 //! - [`metrics`]: what was done, counted per thread without a shared write.
@@ -23,6 +24,7 @@ pub mod clients;
 pub mod command_rate;
 pub mod courier;
 pub mod events;
+pub mod eviction;
 pub mod hearing;
 pub mod metrics;
 pub mod monitors;
@@ -54,6 +56,7 @@ use clients::Clients;
 use command_rate::CommandRate;
 use courier::Courier;
 use events::Events;
+use eviction::ClientEviction;
 use metrics::{Metrics, ThreadMetrics};
 use monitors::Monitors;
 use observers::Observers;
@@ -73,6 +76,8 @@ pub struct Server {
     pub access: Access,
     /// Who is connected.
     pub clients: Arc<Clients>,
+    /// Who was disconnected for taking too much memory.
+    pub client_eviction: ClientEviction,
     /// What was done since the start.
     pub metrics: Metrics,
     /// How fast commands are being run.
@@ -127,6 +132,7 @@ impl Server {
             config,
             commands,
             clients,
+            client_eviction: ClientEviction::default(),
             metrics: Metrics::new(commands.len()),
             command_rate: CommandRate::default(),
             scripts: Arc::default(),

@@ -124,6 +124,15 @@ impl Session {
         self.user = user;
     }
 
+    /// Shows others what is written down and watched.
+    pub(crate) fn publish_transaction(&self) {
+        let queued =
+            self.transaction.as_ref().map(|transaction| (transaction.commands.len(), transaction.heap_bytes));
+        let watched = self.watch.as_ref().map_or(0, |watch| watch.len());
+        let is_broken = self.watch.as_ref().is_some_and(|watch| watch.is_broken());
+        self.client.note_transaction(queued, watched, is_broken);
+    }
+
     /// Shows others what has changed.
     pub(crate) fn publish(&self) {
         let mut flags = ClientFlags::NONE;
@@ -135,5 +144,6 @@ impl Session {
             flags = ClientFlags(flags.0 | if is_set { flag.0 } else { 0 });
         }
         self.client.note_session(self.database(), self.protocol.version() as u8, flags);
+        self.publish_transaction();
     }
 }

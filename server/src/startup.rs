@@ -32,6 +32,8 @@ use crate::server::{Server, Thread};
 
 /// The rhythm of what is done now and then, such as closing idle connections.
 const TICK: Duration = Duration::from_secs(1);
+/// The same while there is a limit on what clients take, so that slow readers are found in time.
+const SHORT_TICK: Duration = Duration::from_millis(100);
 
 /// File descriptors beside those of clients: listeners, rings, tier files, logs.
 const OTHER_DESCRIPTORS: u64 = 128;
@@ -126,7 +128,8 @@ fn wait_for_end(server: &Server, events: &Receiver<Event>, threads: usize) -> io
     let mut result = Ok(());
     let mut running = threads;
     while running > 0 {
-        match events.recv_timeout(TICK) {
+        let tick = if server.config.client_memory_limit_bytes().is_some() { SHORT_TICK } else { TICK };
+        match events.recv_timeout(tick) {
             Ok(Event::ServerThreadEnded(end)) => {
                 running -= 1;
                 result = result.and(end);
@@ -139,6 +142,7 @@ fn wait_for_end(server: &Server, events: &Receiver<Event>, threads: usize) -> io
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
+        server.evict_clients(server.clock.now());
         let timeout_s = server.config.timeout_s();
         if timeout_s > 0 {
             server.clients.close_idle(server.clock.now(), timeout_s);

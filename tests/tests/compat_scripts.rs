@@ -29,6 +29,11 @@ fn expiry_commands_reply_as_redis_does() {
 }
 
 #[test]
+fn stream_commands_reply_as_redis_does() {
+    check(include_str!("../compat/streams.txt"));
+}
+
+#[test]
 fn connection_and_server_commands_reply_as_redis_does() {
     check(include_str!("../compat/connection.txt"));
 }
@@ -51,6 +56,16 @@ fn transactions_reply_as_redis_does() {
 #[test]
 fn blocking_commands_reply_as_redis_does() {
     check(include_str!("../compat/blocking.txt"));
+}
+
+#[test]
+fn hash_commands_reply_as_redis_does() {
+    check(include_str!("../compat/hashes.txt"));
+}
+
+#[test]
+fn set_commands_reply_as_redis_does() {
+    check(include_str!("../compat/sets.txt"));
 }
 
 #[test]

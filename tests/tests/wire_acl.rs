@@ -1,12 +1,15 @@
 //! Users and what they may do.
 
 use std::fs;
+use std::time::Duration;
 
 use thermocline_protocol::Reply;
 use thermocline_tests::info::Info;
 use thermocline_tests::server::ServerDirectory;
+use thermocline_tests::waiting::wait_until;
 use thermocline_tests::{Connection, Server, ServerOptions};
 
+const SOON: Duration = Duration::from_secs(20);
 const WRONGPASS: &str = "WRONGPASS invalid username-password pair or user is disabled.";
 const NO_KEY: &str = "NOPERM No permissions to access a key";
 
@@ -159,6 +162,72 @@ fn passwords_are_kept_out_of_slowlog() {
     operator.text("ACL SETUSER hidden >swordfish");
     let log = format!("{:?}", operator.line("SLOWLOG GET"));
     assert!(log.contains("(redacted)") && !log.contains("swordfish") && !log.contains("hidden"), "{log}");
+}
+
+#[test]
+fn channels_are_permitted_one_by_one() {
+    const NO_CHANNEL: &str = "NOPERM No permissions to access a channel";
+    let (_server, mut operator, mut user) = start("+@all &news &sports.*");
+    assert_eq!(user.integer("PUBLISH news x"), 0);
+    assert_eq!(user.error("PUBLISH other x"), NO_CHANNEL);
+    assert_eq!(user.error("SPUBLISH other x"), NO_CHANNEL);
+    assert_eq!(user.error("SUBSCRIBE sports.golf other"), NO_CHANNEL);
+    assert_eq!(user.error("SSUBSCRIBE other"), NO_CHANNEL);
+    // A pattern has to be the very pattern of a rule.
+    assert_eq!(user.error("PSUBSCRIBE sports.g*"), NO_CHANNEL);
+    assert!(matches!(user.line("PSUBSCRIBE sports.*"), Reply::Array(_)));
+    assert_eq!(newest_log_entry(&mut operator, "object"), "sports.g*");
+    assert_eq!(newest_log_entry(&mut operator, "reason"), "channel");
+}
+
+#[test]
+fn who_hears_what_it_may_not_hear_any_more_is_closed() {
+    let (server, mut operator, mut user) = start("+@all &news &sports.*");
+    user.line("SUBSCRIBE news");
+    let mut other = server.connect();
+    other.text("AUTH u secret");
+    other.line("PSUBSCRIBE sports.*");
+    operator.text("ACL SETUSER u resetchannels &n* &sports.*");
+    assert_eq!(operator.integer("PUBLISH news x"), 1);
+    user.receive();
+    operator.text("ACL SETUSER u resetchannels &n* &sports");
+    assert!(other.is_closed_by_server());
+    assert_eq!(operator.integer("PUBLISH news x"), 1);
+    operator.text("ACL SETUSER u resetchannels");
+    user.receive();
+    assert!(user.is_closed_by_server());
+}
+
+#[test]
+fn a_transaction_is_checked_when_it_is_queued_and_when_it_runs() {
+    let (_server, mut operator, mut user) = start("~* +@all");
+    assert_eq!(user.text("MULTI"), "OK");
+    assert_eq!(user.text("INCR a"), "QUEUED");
+    assert_eq!(user.text("INCR b"), "QUEUED");
+    operator.text("ACL SETUSER u resetkeys ~a");
+    let replies = user.line("EXEC");
+    let replies = replies.as_elements().expect("an array");
+    assert_eq!(replies[0], Reply::Integer(1));
+    let Reply::Error(text) = &replies[1] else { panic!("{replies:?}") };
+    assert!(text.starts_with(b"NOPERM ACLs rules changed between the moment"), "{replies:?}");
+    assert_eq!(newest_log_entry(&mut operator, "context"), "multi");
+    assert!(newest_log_entry(&mut operator, "client-info").contains(" cmd=exec "));
+    user.text("MULTI");
+    assert_eq!(user.error("INCR b"), NO_KEY);
+    assert!(user.error("EXEC").starts_with("EXECABORT"));
+}
+
+#[test]
+fn a_command_that_waits_is_checked_again_when_it_can_go_on() {
+    let (_server, mut operator, mut user) = start("~* +@all");
+    user.send(&["BZPOPMIN", "z", "0"]);
+    wait_until("a waiting client", SOON, || {
+        Info::fetch(&mut operator, "clients").count("blocked_clients") == 1
+    });
+    operator.text("ACL SETUSER u resetkeys");
+    operator.integer("ZADD z 1 m");
+    assert_eq!(user.receive(), Reply::Error(NO_KEY.as_bytes().to_vec()));
+    assert_eq!(operator.integer("ZCARD z"), 1);
 }
 
 #[test]

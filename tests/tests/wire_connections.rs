@@ -261,3 +261,30 @@ fn thousands_of_connections_come_and_go() {
     }
     assert_eq!(connection.text("PING"), "PONG");
 }
+
+#[test]
+fn client_list_shows_transactions_and_watched_keys() {
+    let server = ServerOptions::subject().start();
+    let (mut operator, mut client) = (server.connect(), server.connect());
+    client.text("CLIENT SETNAME worker");
+    let mut shown = |wanted: &str| {
+        let list = operator.text("CLIENT LIST");
+        let line = list.lines().find(|line| line.contains("name=worker")).expect("it is listed").to_owned();
+        assert!(line.contains(wanted), "{wanted} in {line}");
+    };
+    shown(" flags=N ");
+    shown(" multi=-1 watch=0 ");
+    client.text("WATCH a b");
+    shown(" multi=-1 watch=2 ");
+    client.text("MULTI");
+    client.text("PING");
+    client.text("SET a 1");
+    shown(" flags=x ");
+    shown(" multi=2 watch=2 ");
+    client.text("DISCARD");
+    shown(" multi=-1 watch=0 ");
+    client.text("WATCH a");
+    server.connect().text("SET a 2");
+    client.text("PING");
+    shown(" flags=d ");
+}

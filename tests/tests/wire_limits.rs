@@ -6,7 +6,7 @@ use thermocline_protocol::{Reply, encode_request};
 use thermocline_tests::info::Info;
 use thermocline_tests::payload::{Texture, payload};
 use thermocline_tests::waiting::wait_until;
-use thermocline_tests::{Server, ServerOptions};
+use thermocline_tests::{Connection, Server, ServerOptions};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -152,4 +152,51 @@ fn memory_of_large_requests_and_replies_is_given_back() {
     assert!(connection.line("GET k") == Reply::Bulk(value));
     connection.line("DEL k");
     wait_until("memory to come back", SOON, || server.memory_bytes("VmRSS") < 60 * 1024 * 1024);
+}
+
+#[test]
+fn clients_that_take_most_are_disconnected_above_maxmemory_clients() {
+    let server = ServerOptions::subject().start();
+    let mut operator = server.connect();
+    let [mut small, mut large, mut spared] = [server.connect(), server.connect(), server.connect()];
+    spared.text("CLIENT NO-EVICT ON");
+    for (client, bytes) in [(&mut small, 100_000), (&mut large, 900_000), (&mut spared, 2_000_000)] {
+        client.send_raw(format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n${}\r\n", bytes + 1).as_bytes());
+        client.send_raw(&vec![b'x'; bytes]);
+    }
+    let client_bytes =
+        |operator: &mut Connection| Info::fetch(operator, "memory").count("mem_clients_normal");
+    wait_until("the requests to arrive", SOON, || client_bytes(&mut operator) > 3_000_000);
+    assert_eq!(operator.text("CONFIG SET maxmemory-clients 2500000"), "OK");
+    assert!(large.is_closed_by_server());
+    wait_until("the client to be gone", SOON, || client_bytes(&mut operator) < 2_500_000);
+    assert_eq!(Info::fetch(&mut operator, "stats").count("evicted_clients"), 1);
+    for client in [&mut small, &mut spared] {
+        client.send_raw(b"x\r\n");
+        assert_eq!(client.receive(), Reply::Simple(b"OK".to_vec()));
+    }
+    assert_eq!(operator.text("CONFIG SET maxmemory-clients 5%"), "OK");
+    assert_eq!(operator.text("PING"), "PONG");
+}
+
+#[test]
+fn a_long_transaction_counts_as_its_clients_memory() {
+    let server = ServerOptions::subject().with("maxmemory-clients", "1mb").start();
+    let mut operator = server.connect();
+    let mut client = server.connect();
+    client.text("MULTI");
+    let value = payload(1, 100_000, Texture::Incompressible);
+    for _ in 0..30 {
+        if client.try_send_raw(&request(&[b"SET", b"k", &value])).is_err() {
+            break;
+        }
+    }
+    wait_until("an eviction", SOON, || Info::fetch(&mut operator, "stats").count("evicted_clients") == 1);
+    assert_eq!(operator.line("GET k"), Reply::NullBulk);
+}
+
+fn request(words: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode_request(&mut bytes, words);
+    bytes
 }

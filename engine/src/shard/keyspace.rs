@@ -8,6 +8,8 @@
 //! A keyspace knows nothing of locks, databases or budgets: it reports how its values' memory changes in
 //! [`Keyspace::take_growth_bytes`], and whoever holds the shard's lock passes that on.
 
+mod expiry;
+
 use std::sync::Arc;
 
 use crate::access::Touch;
@@ -66,6 +68,8 @@ pub(crate) struct Keyspace {
     /// Change of `value_bytes` and residents not yet passed on.
     growth_bytes: isize,
     keys_with_expiry: usize,
+    /// Whether there ever was a hash some of whose fields expire.
+    had_expiring_fields: bool,
     hasher: KeyHasher,
     ledger: Arc<Ledger>,
 }
@@ -89,6 +93,7 @@ impl Keyspace {
             clean_bytes: 0,
             growth_bytes: 0,
             keys_with_expiry: 0,
+            had_expiring_fields: false,
             hasher,
             ledger,
         }
@@ -296,7 +301,7 @@ impl Keyspace {
         });
         self.entries.set_head(handle, head);
         match (found, head.place()) {
-            (Some(_), Place::Dram(number)) => self.replace_value(number, value, touch),
+            (Some(_), Place::Dram(number)) => self.replace_value(handle, number, value, touch),
             (Some(_), Place::Ssd(location)) => {
                 self.ledger.release(location);
                 self.install(handle, value, SsdCopy::None, touch.tick);
@@ -340,6 +345,7 @@ impl Keyspace {
         self.entries.set_head(handle, head);
         self.value_bytes = self.value_bytes - before + after;
         self.growth_bytes += after as isize - before as isize;
+        self.note_expiring_fields(handle, number);
         (result, true)
     }
 
@@ -506,47 +512,6 @@ impl Keyspace {
         self.table.visit_segment(prefix, hash_of, visit)?.next_prefix
     }
 
-    /// Removes expired keys of the index segments `from..`, looking at no more than `segment_limit` segments
-    /// that may have any. Returns where to go on, `None` at the end.
-    pub(crate) fn expire_segments(
-        &mut self,
-        from: usize,
-        segment_limit: usize,
-        now: UnixMillis,
-        mut expired: impl FnMut(&[u8]),
-    ) -> Option<usize> {
-        let mut looked_at = 0;
-        let mut number = from;
-        // Removing entries may merge segments, so the count is asked for anew each time.
-        while number < self.table.segment_count() {
-            if self.table.segment_earliest_expiry_ms(number) > now.0 {
-                number += 1;
-                continue;
-            }
-            if looked_at == segment_limit {
-                return Some(number);
-            }
-            looked_at += 1;
-            let mut earliest_ms = u64::MAX;
-            let mut due = Vec::new();
-            for handle in self.table.segment_handles(number) {
-                match self.entries.expiry_ms(handle) {
-                    Some(expiry_ms) if expiry_ms <= now.0 => due.push(handle),
-                    Some(expiry_ms) => earliest_ms = earliest_ms.min(expiry_ms),
-                    None => {}
-                }
-            }
-            self.table.set_segment_earliest_expiry_ms(number, earliest_ms);
-            for handle in due {
-                expired(self.entries.key(handle));
-                let hash = self.hasher.table_hash(self.entries.key(handle));
-                self.remove(hash, handle);
-            }
-            number += 1;
-        }
-        None
-    }
-
     /// Gives up every record of this keyspace; for one that is being dropped as a whole.
     pub(crate) fn release_all_records(&self) {
         for handle in self.table.handles() {
@@ -602,9 +567,10 @@ impl Keyspace {
         self.entries.set_head(handle, head);
         self.value_bytes += heap_bytes;
         self.growth_bytes += (heap_bytes + size_of::<Resident>()) as isize;
+        self.note_expiring_fields(handle, number);
     }
 
-    fn replace_value(&mut self, number: u32, value: Value, touch: &Touch) {
+    fn replace_value(&mut self, handle: Handle, number: u32, value: Value, touch: &Touch) {
         self.discard_ssd_copy(number);
         let resident = self.residents.get_mut(number);
         let before = resident.value.heap_bytes();
@@ -613,6 +579,7 @@ impl Keyspace {
         self.residents.touch(number, touch.tick, touch.bump_after_ticks);
         self.value_bytes = self.value_bytes - before + after;
         self.growth_bytes += after as isize - before as isize;
+        self.note_expiring_fields(handle, number);
     }
 
     /// Drops an entry's value, wherever it is; the entry itself must go next.

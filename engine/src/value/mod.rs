@@ -15,7 +15,7 @@ mod member_table;
 mod pack;
 mod set;
 mod sorted_set;
-mod stream;
+pub mod stream;
 mod string;
 
 pub use codec::{CodecError, decode, encode};
@@ -27,6 +27,8 @@ pub use set::{SetLimits, SetValue};
 pub use sorted_set::{LexBound, LexRange, Members, ScoreRange, SortedSetValue};
 pub use stream::StreamValue;
 pub use string::{IntegerDigits, StringValue};
+
+use crate::time::UnixMillis;
 
 /// Redis' value types, numbered as on disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -218,6 +220,15 @@ impl Value {
     /// value's size: it is asked before and after each change.
     pub fn heap_bytes(&self) -> usize {
         on_any!(self, inner => inner.heap_bytes())
+    }
+
+    /// When the first field of a hash expires, if any does.
+    #[inline]
+    pub(crate) fn earliest_field_expiry(&self) -> Option<UnixMillis> {
+        match self {
+            Self::Hash(hash) => hash.earliest_expiry(),
+            _ => None,
+        }
     }
 
     /// The memory on the heap that reading the value touches first.

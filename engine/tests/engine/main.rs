@@ -2,6 +2,7 @@
 
 mod draining;
 mod faults;
+mod fields;
 mod gc;
 mod model;
 mod oversize;

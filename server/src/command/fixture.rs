@@ -13,7 +13,7 @@ use thermocline_protocol::{
 };
 
 use super::arguments::wrong_arity;
-use super::blocking::UnwaitedReply;
+use super::blocking::{Block, UnwaitedReply};
 use super::{Command, Context, Failure, Handler, KeyContext};
 use crate::config::Config;
 use crate::dispatch::key_positions::keys;
@@ -90,6 +90,20 @@ impl Fixture {
         out
     }
 
+    /// What a command waits for, if it does. It is given as for [`Self::run`].
+    pub(crate) fn blocked(&mut self, words: &str) -> Option<Box<Block>> {
+        let words: Vec<&str> = words.split_whitespace().collect();
+        let mut request = Vec::new();
+        encode_request(&mut request, &words);
+        let mut ranges = ArgumentRanges::new();
+        let parsed = RequestParser::default().parse(&request, &Limits::default(), &mut ranges);
+        assert!(matches!(parsed, Ok(Parsed::Complete { .. })), "{parsed:?}");
+        match self.dispatch(ranges.in_buffer(&request), &mut Vec::new()) {
+            Err(Failure::Blocked(block)) => Some(block),
+            _ => None,
+        }
+    }
+
     /// Runs each command and compares its reply, as [`Self::run`] gives it but without the final line end.
     pub(crate) fn expect(&mut self, table: &[(&str, &str)]) {
         for (words, expected) in table {
@@ -135,8 +149,9 @@ impl Fixture {
                 let mut context = KeyContext { keys, reply, session, server: &self.server };
                 let result = handler(&mut context, arguments);
                 self.changes += context.keys.changes();
+                let may_have_changed = matches!(result, Ok(()) | Err(Failure::Blocked(_)));
                 assert!(
-                    result.is_ok() || context.keys.changes() == 0,
+                    may_have_changed || context.keys.changes() == 0,
                     "a command that fails changes nothing"
                 );
                 result

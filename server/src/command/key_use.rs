@@ -44,6 +44,11 @@ impl KeyUse {
     pub const REPLACE: Self = Self { is_blind: true, ..Self::CHANGE };
     /// Replies with what the value holds, or held, and changes it.
     pub const READ_AND_CHANGE: Self = Self::new(&["RW", "access", "update"]);
+    /// Deletes something within the value.
+    pub const DELETE_WITHIN: Self = Self::new(&["RW", "delete"]);
+    /// XADD: adds, and may delete.
+    pub const XADD: Self =
+        Self { notes: "UPDATE instead of INSERT because of the optional trimming feature", ..Self::CHANGE };
     /// SET: blind, unless it replies the old value.
     pub const SET: Self = Self {
         is_blind: false,

@@ -194,8 +194,10 @@ pub enum KeyPositions {
     HalfBehind {
         /// The word, in upper case.
         word: &'static str,
-        /// Where the search begins.
+        /// Where the search begins, as clients are told.
         from: usize,
+        /// Options before it, in upper case, with the number of their arguments, none of which is the word.
+        options: &'static [(&'static str, usize)],
     },
     /// The first argument, and what follows the last of these words, which is written to.
     FirstAndBehind {
@@ -301,7 +303,8 @@ pub enum Failure {
     /// [`Flags::MORE_KEYS`]. Ask [`Keys::covers`] which are locked, and note which values are missing with
     /// [`Keys::is_readable`] before returning [`Failure::Cold`], so that all are read at once.
     NeedsKeys(Vec<Vec<u8>>),
-    /// There is nothing for it yet: the client waits until another one changes that. Inside a transaction or script
+    /// There is nothing for it yet: the client waits until another one changes that. It may have noted who waits, if it
+    /// told nobody: each time that it runs again, it does so. Inside a transaction or script
     /// it does not wait, but gets the reply of a wait whose time is over.
     Blocked(Box<Block>),
 }

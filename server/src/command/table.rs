@@ -81,6 +81,12 @@ impl CommandEntry {
         self.command.flags.has(flags)
     }
 
+    /// Whether its client may keep what it replies as copies of its keys. A script reads only by the commands it runs.
+    #[inline]
+    pub fn reads_for_its_client(&self) -> bool {
+        self.has(Flags::READONLY) && self.command.group != "scripting"
+    }
+
     /// Whether it is SUBSCRIBE or one of its kin: its replies are messages.
     #[inline]
     pub fn subscribes(&self) -> bool {

@@ -17,9 +17,9 @@ const SPECIAL_RESPONSE: &str = "response_policy:special";
 /// The tips of a command by its full name, in Redis' order. Most have none.
 pub fn tips(full_name: &str) -> &'static [&'static str] {
     match full_name {
-        "client|info" | "client|list" | "dump" | "hrandfield" | "hscan" | "lastsave" | "object|encoding"
-        | "object|freq" | "object|idletime" | "object|refcount" | "pttl" | "spop" | "srandmember"
-        | "sscan" | "time" | "ttl" | "zrandmember" | "zscan" => &[RANDOM],
+        "client|info" | "client|list" | "dump" | "hpttl" | "hrandfield" | "hscan" | "httl" | "lastsave"
+        | "object|encoding" | "object|freq" | "object|idletime" | "object|refcount" | "pttl" | "spop"
+        | "srandmember" | "sscan" | "time" | "ttl" | "zrandmember" | "zscan" => &[RANDOM],
         "command" | "command|docs" | "command|info" | "command|list" | "hgetall" | "hkeys" | "hvals"
         | "module|list" | "sdiff" | "sinter" | "smembers" | "sunion" => &[RANDOM_ORDER],
         "config|set" | "latency|reset" | "slowlog|reset" => &[ALL_NODES, ALL_SUCCEEDED],
@@ -41,6 +41,7 @@ pub fn tips(full_name: &str) -> &'static [&'static str] {
         "slowlog|get" => &[ALL_NODES, RANDOM],
         "slowlog|len" => &[ALL_NODES, SUM, RANDOM],
         "wait" => &[ALL_SHARDS, LEAST],
+        "xadd" | "xautoclaim" | "xclaim" | "xinfo|consumers" | "xpending" | "xtrim" => &[RANDOM],
         _ => &[],
     }
 }

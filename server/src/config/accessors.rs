@@ -7,6 +7,7 @@ use std::time::Duration;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use thermocline_engine::value::stream::NodeLimits;
 use thermocline_engine::value::{ListLimits, PackLimits, SetLimits};
 use thermocline_engine::{EvictionPolicy, Settings};
 
@@ -170,6 +171,17 @@ impl Config {
         number!(self, "acllog-max-len") as usize
     }
 
+    /// `maxmemory-clients` in bytes, if there is a limit.
+    pub fn client_memory_limit_bytes(&self) -> Option<u64> {
+        match number!(self, "maxmemory-clients") {
+            0 => None,
+            bytes @ 1.. => Some(bytes as u64),
+            percent => {
+                Some(self.max_memory_bytes() / 100 * percent.unsigned_abs()).filter(|bytes| *bytes > 0)
+            }
+        }
+    }
+
     /// `maxclients`.
     pub fn max_clients(&self) -> usize {
         number!(self, "maxclients") as usize
@@ -269,6 +281,14 @@ impl Config {
         PackLimits {
             entries: number!(self, "zset-max-listpack-entries") as usize,
             element_bytes: number!(self, "zset-max-listpack-value") as usize,
+        }
+    }
+
+    /// `stream-node-max-bytes` and `stream-node-max-entries`.
+    pub fn stream_node_limits(&self) -> NodeLimits {
+        NodeLimits {
+            bytes: number!(self, "stream-node-max-bytes") as u64,
+            entries: number!(self, "stream-node-max-entries") as u64,
         }
     }
 

@@ -58,6 +58,8 @@ pub enum Kind {
         /// The greatest value.
         max: i64,
     },
+    /// Bytes, or a part of something, such as `5%`, which is kept as a negative number.
+    SizeOrPercent,
     /// One of these words; the value is its position.
     Choice(&'static [&'static str]),
     /// Any text.
@@ -143,6 +145,11 @@ impl OptionRow {
     /// A size in bytes from `min` to `max`.
     pub const fn size_within(name: &'static str, default: i64, min: i64, max: i64) -> Self {
         Self::new(name, Kind::Size { min, max }, Initial::Number(default))
+    }
+
+    /// A size in bytes, or a percentage.
+    pub const fn size_or_percent(name: &'static str, default: i64) -> Self {
+        Self::new(name, Kind::SizeOrPercent, Initial::Number(default))
     }
 
     /// Permission bits.
@@ -248,6 +255,7 @@ impl OptionRow {
             (Kind::Bool, OptionValue::Number(number)) => if *number != 0 { "yes" } else { "no" }.to_owned(),
             (Kind::Octal { .. }, OptionValue::Number(number)) => format!("{number:o}"),
             (Kind::Choice(words), OptionValue::Number(number)) => words[*number as usize].to_owned(),
+            (Kind::SizeOrPercent, OptionValue::Number(number @ ..0)) => format!("{}%", -number),
             (_, OptionValue::Number(number)) => number.to_string(),
             (_, OptionValue::Text(text)) => text.to_string(),
         }
@@ -257,6 +265,7 @@ impl OptionRow {
     pub fn format_for_file(&self, value: &OptionValue) -> String {
         match (self.kind, value) {
             (Kind::Size { .. }, OptionValue::Number(bytes)) => format_size(*bytes),
+            (Kind::SizeOrPercent, OptionValue::Number(bytes @ 0..)) => format_size(*bytes),
             _ => self.format(value),
         }
     }
@@ -281,6 +290,17 @@ impl Kind {
             Self::Size { min, max } => {
                 within(parse_size(word).ok_or("argument must be a memory value")?, min, max)?
             }
+            Self::SizeOrPercent => match word.strip_suffix('%') {
+                Some(percent) => {
+                    let percent = thermocline_protocol::parse_integer(percent.as_bytes());
+                    let percent = percent.filter(|percent| *percent >= 0).ok_or(NEITHER_SIZE_NOR_PERCENT)?;
+                    if percent > 100 {
+                        return Err("percentage argument must be less or equal to 100".into());
+                    }
+                    -percent
+                }
+                None => parse_size(word).ok_or(NEITHER_SIZE_NOR_PERCENT)?,
+            },
             Self::Choice(words) => {
                 let position = words.iter().position(|choice| choice.eq_ignore_ascii_case(word));
                 let refusal = || format!("argument(s) must be one of the following: {}", words.join(", "));
@@ -292,6 +312,8 @@ impl Kind {
         Ok(OptionValue::Number(number))
     }
 }
+
+const NEITHER_SIZE_NOR_PERCENT: &str = "argument must be a memory or percent value";
 
 fn within(number: i64, min: i64, max: i64) -> Result<i64, Refusal> {
     if (min..=max).contains(&number) {
@@ -317,6 +339,9 @@ mod tests {
         assert_eq!(parse(OptionRow::integer("i", 0, -1, 9), &["-1"]), Ok("-1".into()));
         assert_eq!(parse(OptionRow::octal("o", 0, 0o777), &["700"]), Ok("700".into()));
         assert_eq!(parse(OptionRow::size("s", 0, 0), &["1Gb"]), Ok("1073741824".into()));
+        assert_eq!(parse(OptionRow::size_or_percent("p", 0), &["1kb"]), Ok("1024".into()));
+        assert_eq!(parse(OptionRow::size_or_percent("p", 0), &["5%"]), Ok("5%".into()));
+        assert_eq!(parse(OptionRow::size_or_percent("p", 0), &["0%"]), Ok("0".into()));
         assert_eq!(parse(OptionRow::choice("c", &["one", "two"], 0), &["TWO"]), Ok("two".into()));
         assert_eq!(parse(OptionRow::text("t", "x"), &[""]), Ok("".into()));
     }
@@ -329,6 +354,9 @@ mod tests {
         assert_eq!(refusal(integer, "01"), "argument couldn't be parsed into an integer");
         assert_eq!(refusal(integer, "10"), "argument must be between 0 and 9 inclusive");
         assert_eq!(refusal(OptionRow::size("s", 0, 0), "-1"), "argument must be a memory value");
+        let either = OptionRow::size_or_percent("p", 0);
+        assert_eq!(refusal(either, "101%"), "percentage argument must be less or equal to 100");
+        assert_eq!(refusal(either, "5x"), "argument must be a memory or percent value");
         let choice = OptionRow::choice("c", &["one", "two"], 0);
         assert_eq!(refusal(choice, "three"), "argument(s) must be one of the following: one, two");
         assert_eq!(parse(integer, &["1", "2"]).unwrap_err(), "wrong number of arguments");

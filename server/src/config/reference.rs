@@ -89,6 +89,7 @@ fn values(row: &OptionRow) -> String {
         Kind::Integer { min, max } => format!("{min} to {max}"),
         Kind::Octal { .. } => "octal".to_owned(),
         Kind::Size { .. } => "size".to_owned(),
+        Kind::SizeOrPercent => "size or percentage".to_owned(),
         Kind::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
         Kind::Text => "text".to_owned(),
         Kind::Words(_) => "words".to_owned(),

@@ -105,6 +105,8 @@ impl<'a> Batch<'a> {
     pub(super) fn run(&mut self, input: &mut Input, arguments: &mut ArgumentRanges) -> Stop {
         let mut limits = limits(self.server, self.session);
         let mut warmed_requests = 0;
+        // What came before a command comes before its reply.
+        self.take_messages();
         loop {
             let outcome = match input.next(&limits, arguments) {
                 Next::Request(arguments) => self.execute(arguments),
@@ -121,9 +123,9 @@ impl<'a> Batch<'a> {
             }
             input.consume();
             self.answered += 1;
-            if self.session.hearing.is_some() && self.session.client.has_messages() {
+            if self.session.hearing.is_some() {
                 // What a command has its own client hear comes right behind its reply.
-                self.session.client.take_messages(self.output);
+                self.take_messages();
             }
             if self.session.is_closing {
                 return Stop::Closing;
@@ -137,6 +139,13 @@ impl<'a> Batch<'a> {
                 0 | 1 => self.warm_up(input, &limits, arguments),
                 left => left - 1,
             };
+        }
+    }
+
+    #[inline]
+    fn take_messages(&mut self) {
+        if self.session.client.has_messages() {
+            self.session.client.take_messages(self.output);
         }
     }
 

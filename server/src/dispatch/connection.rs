@@ -16,6 +16,7 @@ use super::{admission, refusal, waits};
 use crate::net::{Connection, Incoming, RecvBuffer};
 use crate::server::Thread;
 use crate::server::clients::ClientShared;
+use crate::server::eviction::NOTICED_BYTES;
 use crate::session::Session;
 
 /// One client, as its task holds it.
@@ -145,6 +146,10 @@ impl Client {
         self.thread.server.tracking.end_batch();
         let kept_bytes = self.input.kept_bytes();
         shared.note_query_buffer(kept_bytes);
+        self.session.publish_transaction();
+        if shared.memory_bytes() >= NOTICED_BYTES {
+            self.thread.server.evict_clients(now);
+        }
         if kept_bytes as u64 > self.thread.server.config.query_buffer_limit_bytes() {
             tracing::warn!(
                 client = self.session.client.id,

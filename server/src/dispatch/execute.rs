@@ -278,7 +278,9 @@ impl<'a> Batch<'a> {
             self.note_slow(entry, arguments, duration_ns, waited_ns);
         }
         hearing::show(self.server, self.session, entry, arguments);
-        if let Some(hearing) = &mut self.session.hearing {
+        if let Some(hearing) = &mut self.session.hearing
+            && self.session.transaction.is_none()
+        {
             hearing.note_command(entry);
         }
         // Confirmations of subscriptions are sent in any case.

@@ -73,7 +73,6 @@ pub(super) fn run(
     if waited_ns > 0 {
         metrics.note_wait(waited_ns, tracks_latency);
     }
-    hearing::show(&thread.server, session, entry, arguments);
 }
 
 fn run_once(

@@ -79,14 +79,15 @@ pub fn key_positions(command: &Command, arguments: Arguments<'_>) -> Positions {
             let counted = Positions::counted(count, arguments);
             if counted.left == 0 { Positions::NONE } else { Positions { lead: Some(1), ..counted } }
         }
-        KeyPositions::HalfBehind { word, from } => {
-            match (from..count).find(|&at| is_word(arguments.get(at), word)) {
-                // An odd number of arguments is an error of the handler's.
-                Some(at) if (count - at - 1).is_multiple_of(2) => {
-                    Positions::range(at + 1, at + 1 + (count - at - 1) / 2, 1)
-                }
-                _ => Positions::NONE,
+        KeyPositions::HalfBehind { word, options, .. } => {
+            let mut at = 1;
+            while at < count && !is_word(arguments.get(at), word) {
+                let option = options.iter().find(|(option, _)| is_word(arguments.get(at), option));
+                at += 1 + option.map_or(0, |(_, values)| *values);
             }
+            // An odd number of arguments, or no word at all, is an error of the handler's.
+            let keys = count.saturating_sub(at + 1) / 2;
+            Positions::range(at + 1, at + 1 + keys, 1)
         }
         KeyPositions::FirstAndBehind { words, from, others } => {
             Positions::first_and(last_behind(arguments, words, from, others), count)
@@ -174,9 +175,12 @@ mod tests {
 
     #[test]
     fn keys_behind_a_word_are_found_wherever_it_stands() {
-        let streams = KeyPositions::HalfBehind { word: "STREAMS", from: 1 };
+        let options = &[("COUNT", 1), ("GROUP", 2)];
+        let streams = KeyPositions::HalfBehind { word: "STREAMS", from: 1, options };
         assert_eq!(positions(streams, "xread count 2 streams a b 0 0"), [4, 5]);
-        assert_eq!(positions(streams, "xread count 2 streams a b 0"), []);
+        assert_eq!(positions(streams, "xread group streams streams count streams streams a 0"), [7]);
+        assert_eq!(positions(streams, "xread count 2 streams a b 0"), [4]);
+        assert_eq!(positions(streams, "xread count 2 streams"), []);
         assert_eq!(positions(streams, "xread count 2"), []);
         let sort = KeyPositions::Sort { stores: true };
         assert_eq!(positions(sort, "sort a by x store b limit 0 1"), [1, 5]);

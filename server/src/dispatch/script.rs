@@ -19,17 +19,22 @@ use super::batch::Batch;
 use super::cold::reads_values;
 use super::key_positions::keys;
 use super::permission::{Request, note_denied};
-use super::{held, refusal};
+use super::{hearing, held, refusal};
 use crate::access::{Circumstance, permits};
 use crate::command::key_use::use_of_key;
 use crate::command::table::CommandEntry;
 use crate::command::{Context, Failure, Flags, Handler, ScriptHandler};
 use crate::scripting::{Called, Host, Outcome, Progress, Reach, ScriptFlags, ScriptRequest, ScriptRun};
 use crate::server::Thread;
+use crate::server::monitors::{self, Sender};
+use crate::server::outbox::Message;
 use crate::session::Session;
 
 /// A script that has run for so long is suspended now and then, so that the thread's other clients are served.
 const SUSPENDED_AFTER: Duration = Duration::from_millis(20);
+
+/// A script that only reads is shown to MONITOR when it is over, or when it has run so many commands.
+const SHOWN_LINES_MAX: usize = 1024;
 
 const UNKNOWN_COMMAND: &str = "ERR Unknown Redis command called from script";
 const WRONG_ARITY: &str = "ERR Wrong number of args calling Redis command from script";
@@ -159,7 +164,15 @@ impl Script<'_, '_> {
             restart: None,
             is_within_declared: true,
             has_written: false,
+            remembers_reads: session.hearing.as_ref().is_some_and(|hearing| hearing.remembers_reads()),
+            shown: Vec::new(),
         };
+        if server.monitors.is_watched() {
+            // As in Redis a script is shown before what it runs.
+            let sender = Sender::Client(&session.client);
+            let line = monitors::line(sender, session.database(), self.entry, self.request.arguments);
+            host.shown.push(line);
+        }
         let busy_after = server.config.busy_reply_threshold();
         let mut run = ScriptRun::start(&thread.scripts, self.request, SUSPENDED_AFTER, busy_after)
             .map_err(Failure::error)?;
@@ -176,6 +189,9 @@ impl Script<'_, '_> {
         };
         drop(run);
         drop(suspension);
+        if outcome != Outcome::Restart {
+            host.show();
+        }
         let ScriptHost { restart, is_within_declared, .. } = host;
         session.publish();
         if !is_within_declared {
@@ -226,6 +242,10 @@ struct ScriptHost<'h, 's, 'a, 'k> {
     restart: Option<Failure>,
     is_within_declared: bool,
     has_written: bool,
+    /// Whether the client keeps copies of what the script reads.
+    remembers_reads: bool,
+    /// What MONITOR shows of the script once it cannot begin anew any more.
+    shown: Vec<Message>,
 }
 
 impl Host for ScriptHost<'_, '_, '_, '_> {
@@ -250,6 +270,15 @@ impl Host for ScriptHost<'_, '_, '_, '_> {
         }
         self.has_written |= !entry.has(Flags::READONLY);
         held::run(self.script.thread, &mut self.session, reply, self.locked, entry, arguments);
+        if self.remembers_reads {
+            hearing::remember_reads(server, &self.session, entry, arguments);
+        }
+        if server.monitors.is_watched() && monitors::is_shown(entry) {
+            self.shown.push(monitors::line(Sender::Script, self.session.database(), entry, arguments));
+            if self.has_written || self.shown.len() >= SHOWN_LINES_MAX {
+                self.show();
+            }
+        }
         Called::Replied
     }
 
@@ -273,6 +302,12 @@ impl Host for ScriptHost<'_, '_, '_, '_> {
 }
 
 impl ScriptHost<'_, '_, '_, '_> {
+    fn show(&mut self) {
+        if !self.shown.is_empty() {
+            self.script.thread.server.monitors.show(&std::mem::take(&mut self.shown));
+        }
+    }
+
     fn refuse(&self, text: &str, reply: &mut Vec<u8>) -> Called {
         self.script.thread.server.metrics.note_error(text.as_bytes());
         ReplyEncoder::new(reply, self.session.protocol).error(text.as_bytes());

@@ -17,7 +17,7 @@ use super::execute::Outcome;
 use super::key_positions::keys;
 use super::permission::refuse_at_exec;
 use super::script::{needs_all_keys, run_held};
-use super::{held, refusal};
+use super::{hearing, held, refusal};
 use crate::access::permits;
 use crate::command::key_use::use_of_key;
 use crate::command::table::CommandEntry;
@@ -125,7 +125,10 @@ impl Batch<'_> {
                     run_held(thread, self.session, self.output, &mut locked, (handler, entry), arguments)
                         .await;
                 }
-                _ => held::run(thread, self.session, self.output, &mut locked, entry, arguments),
+                _ => {
+                    held::run(thread, self.session, self.output, &mut locked, entry, arguments);
+                    hearing::show(server, self.session, entry, arguments);
+                }
             }
         }
         Ok(())

@@ -20,7 +20,7 @@ pub fn describe(server: &Server, client: &ClientShared, now: UnixMillis, command
     write!(
         line,
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={channels} psub={patterns} \
-         ssub={shard_channels} multi=-1",
+         ssub={shard_channels} multi={} watch={}",
         client.id,
         show_address(client.peer),
         show_address(client.local),
@@ -30,14 +30,18 @@ pub fn describe(server: &Server, client: &ClientShared, now: UnixMillis, command
         seconds_since(client.last_interaction()),
         flags(server, client, tracker.as_deref()),
         client.database(),
+        client.queued_commands().map_or(-1, |queued| queued as i64),
+        client.watched_keys(),
     )
     .expect("a string takes everything");
-    let (input, output) = (client.query_buffer_bytes(), client.output_buffer_bytes());
+    let input = client.query_buffer_bytes();
+    let output = client.output_buffer_bytes() + client.outbox_bytes();
     write!(
         line,
-        " qbuf={input} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={output} tot-mem={} events={} \
+        " qbuf={input} qbuf-free=0 argv-mem=0 multi-mem={} rbs=0 rbp=0 obl=0 oll=0 omem={output} tot-mem={} events={} \
          cmd={} user={} redir={} resp={} lib-name={} lib-ver={}",
-        size_of::<ClientShared>() + input + output,
+        client.queued_bytes(),
+        client.memory_bytes(),
         if output > 0 { "rw" } else { "r" },
         command.or(last).unwrap_or("NULL"),
         String::from_utf8_lossy(&client.user_name()),
@@ -61,11 +65,14 @@ fn flags(server: &Server, client: &ClientShared, tracker: Option<&Tracker>) -> S
     let letters: String = [
         (server.monitors.contains(client.id), 'O'),
         (client.is_subscriber(), 'P'),
+        (client.queued_commands().is_some(), 'x'),
         (has(ClientFlags::BLOCKED), 'b'),
         (tracks(|_| true), 't'),
         (tracks(Tracker::is_broken), 'R'),
         (tracks(|tracker| tracker.broadcasts), 'B'),
+        (client.is_watch_broken(), 'd'),
         (has(ClientFlags::CLOSING), 'c'),
+        (client.is_evicted(), 'A'),
         (client.peer.is_none(), 'U'),
         (has(ClientFlags::NO_EVICT), 'e'),
         (has(ClientFlags::NO_TOUCH), 'T'),

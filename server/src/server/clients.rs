@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
@@ -50,8 +50,25 @@ pub struct ClientShared {
     blocking: BlockState,
     outbox: Outbox,
     subscriptions: [AtomicU32; 3],
+    transaction: TransactionShown,
+    is_evicted: AtomicBool,
     remote: Option<Remote>,
 }
+
+/// What others see of a client's transaction.
+#[derive(Debug, Default)]
+struct TransactionShown {
+    /// How many commands were sent after MULTI, plus one; 0 outside of a transaction.
+    queued_plus_one: AtomicU32,
+    queued_bytes: AtomicU32,
+    watched: AtomicU32,
+    is_broken: AtomicBool,
+}
+
+/// What a connection takes that asks for nothing: what others see of it, its task, its places in tables.
+const IDLE_BYTES: usize = size_of::<ClientShared>() + 1024;
+/// About what it takes to be subscribed to a channel, or to watch a key.
+const SUBSCRIPTION_BYTES: usize = 128;
 
 /// What a client calls itself. Most clients say nothing, so this is kept apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -107,6 +124,8 @@ impl ClientShared {
             blocking: BlockState::default(),
             outbox: Outbox::default(),
             subscriptions: Default::default(),
+            transaction: TransactionShown::default(),
+            is_evicted: AtomicBool::new(false),
             remote,
         }
     }
@@ -276,6 +295,60 @@ impl ClientShared {
     /// Bytes of messages that wait to be sent.
     pub fn outbox_bytes(&self) -> usize {
         self.outbox.bytes()
+    }
+
+    /// How many commands its transaction has so far; `None` outside of one.
+    pub fn queued_commands(&self) -> Option<usize> {
+        self.transaction.queued_plus_one.load(Ordering::Relaxed).checked_sub(1).map(|queued| queued as usize)
+    }
+
+    /// Bytes of these commands.
+    pub fn queued_bytes(&self) -> usize {
+        self.transaction.queued_bytes.load(Ordering::Relaxed) as usize
+    }
+
+    /// How many keys it watches.
+    pub fn watched_keys(&self) -> usize {
+        self.transaction.watched.load(Ordering::Relaxed) as usize
+    }
+
+    /// Whether a key that it watches has changed.
+    pub fn is_watch_broken(&self) -> bool {
+        self.transaction.is_broken.load(Ordering::Relaxed)
+    }
+
+    /// What it takes, in bytes, as far as it is accounted for.
+    pub fn memory_bytes(&self) -> usize {
+        let subscriptions: usize = self.subscriptions().iter().sum();
+        IDLE_BYTES
+            + self.query_buffer_bytes()
+            + self.output_buffer_bytes()
+            + self.outbox_bytes()
+            + self.queued_bytes()
+            + (subscriptions + self.watched_keys()) * SUBSCRIPTION_BYTES
+    }
+
+    /// Closes its connection because clients take too much memory.
+    pub(crate) fn evict(&self) {
+        self.is_evicted.store(true, Ordering::Relaxed);
+        self.close();
+    }
+
+    /// Whether it is being closed for the memory it takes.
+    pub(crate) fn is_evicted(&self) -> bool {
+        self.is_evicted.load(Ordering::Relaxed)
+    }
+
+    /// Its own thread tells of its transaction: commands and their bytes after MULTI, keys that are watched, and
+    /// whether one of these has changed.
+    pub(crate) fn note_transaction(&self, queued: Option<(usize, usize)>, watched: usize, is_broken: bool) {
+        let clip = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let (queued, bytes) = queued.map_or((0, 0), |(queued, bytes)| (queued.saturating_add(1), bytes));
+        let shown = &self.transaction;
+        shown.queued_plus_one.store(clip(queued), Ordering::Relaxed);
+        shown.queued_bytes.store(clip(bytes), Ordering::Relaxed);
+        shown.watched.store(clip(watched), Ordering::Relaxed);
+        shown.is_broken.store(is_broken, Ordering::Relaxed);
     }
 
     /// Closes its connection soon, from any thread.

@@ -132,14 +132,12 @@ impl Hearing {
         Ok(())
     }
 
-    /// Whether the keys that a command reads are to be remembered.
-    pub(crate) fn remembers(&self, entry: &CommandEntry) -> bool {
-        entry.has(Flags::READONLY)
-            && entry.command.group != "scripting"
-            && self.tracking.as_ref().is_some_and(TrackingMode::remembers)
+    /// Whether the keys that a command reads now are to be remembered.
+    pub(crate) fn remembers_reads(&self) -> bool {
+        self.tracking.as_ref().is_some_and(TrackingMode::remembers)
     }
 
-    /// A command is over: what CLIENT CACHING said was for it, unless it is one of CLIENT's.
+    /// A command or a transaction is over: what CLIENT CACHING said was for it, unless it is one of CLIENT's.
     pub(crate) fn note_command(&mut self, entry: &CommandEntry) {
         if let Some(tracking) = &mut self.tracking
             && !entry.full_name.starts_with("client|")

@@ -11,6 +11,7 @@ use thermocline_protocol::Arguments;
 
 use super::clients::ClientShared;
 use super::courier::Courier;
+use super::outbox::Message;
 use crate::command::Flags;
 use crate::command::arguments::is_word;
 use crate::command::table::CommandEntry;
@@ -65,18 +66,26 @@ impl Monitors {
         self.is_watched() && self.clients.read().iter().any(|client| client.id == client_id)
     }
 
-    /// Shows a command that was run in a database, unless it is one to be kept secret.
+    /// Shows lines, each as [`line`] made it.
     #[cold]
     #[inline(never)]
-    pub fn show(&self, sender: Sender<'_>, database: usize, entry: &CommandEntry, arguments: Arguments<'_>) {
-        if entry.has(Flags::ADMIN) || entry.has(Flags::SKIP_MONITOR) {
-            return;
+    pub fn show(&self, lines: &[Message]) {
+        let (round, clients) = (self.courier.begin(), self.clients.read());
+        for client in &*clients {
+            lines.iter().for_each(|line| round.deliver(client, line));
         }
-        let line = describe(now_us(), sender, database, entry, arguments);
-        let message = line.into();
-        let round = self.courier.begin();
-        self.clients.read().iter().for_each(|client| round.deliver(client, &message));
     }
+}
+
+/// Whether a command is shown at all: what operators do is not.
+pub fn is_shown(entry: &CommandEntry) -> bool {
+    !entry.has(Flags::ADMIN) && !entry.has(Flags::SKIP_MONITOR)
+}
+
+/// What is shown of a command that ran just now in a database.
+#[cold]
+pub fn line(sender: Sender<'_>, database: usize, entry: &CommandEntry, arguments: Arguments<'_>) -> Message {
+    describe(now_us(), sender, database, entry, arguments).into()
 }
 
 /// Microseconds since the Unix epoch: the engine's clock counts milliseconds.
@@ -146,7 +155,7 @@ mod tests {
     use thermocline_engine::UnixMillis;
     use thermocline_protocol::{ArgumentRanges, Limits, RequestParser, encode_request};
 
-    fn line(sender: Sender<'_>, words: &[&[u8]]) -> String {
+    fn shown(sender: Sender<'_>, words: &[&[u8]]) -> String {
         let mut request = Vec::new();
         encode_request(&mut request, words);
         let mut ranges = ArgumentRanges::new();
@@ -162,10 +171,10 @@ mod tests {
         let mut client = ClientShared::new(1, UnixMillis(0), None);
         client.peer = Some("127.0.0.1:5000".parse().expect("an address"));
         assert_eq!(
-            line(Sender::Client(&client), &[b"Get", b"a\n\"\x01\xff"]),
+            shown(Sender::Client(&client), &[b"Get", b"a\n\"\x01\xff"]),
             "+1700000000.000042 [3 127.0.0.1:5000] \"Get\" \"a\\n\\\"\\x01\\xff\"\r\n"
         );
-        assert_eq!(line(Sender::Script, &[b"get", b"k"]), "+1700000000.000042 [3 lua] \"get\" \"k\"\r\n");
+        assert_eq!(shown(Sender::Script, &[b"get", b"k"]), "+1700000000.000042 [3 lua] \"get\" \"k\"\r\n");
     }
 
     #[test]
@@ -175,7 +184,7 @@ mod tests {
             &[b"auth", b"user", b"pw"],
             &[b"hello", b"3", b"AUTH", b"user", b"pw"],
         ] {
-            let shown = line(Sender::Script, words);
+            let shown = shown(Sender::Script, words);
             assert!(shown.contains("(redacted)") && !shown.contains("pw"), "{shown}");
         }
     }

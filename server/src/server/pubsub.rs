@@ -139,6 +139,22 @@ impl PubSub {
         )
     }
 
+    /// The clients who are subscribed to something that this is false of.
+    pub fn subscribers_unless(
+        &self,
+        may: impl Fn(&ClientShared, TopicKind, &[u8]) -> bool,
+    ) -> Vec<Arc<ClientShared>> {
+        let mut found = BTreeMap::new();
+        for kind in TopicKind::ALL {
+            for (name, topic) in self.topics(kind).read().iter() {
+                let subscribers = topic.0.lock();
+                let others = subscribers.by_id.values().filter(|client| !may(client, kind, name));
+                found.extend(others.map(|client| (client.id, Arc::clone(client))));
+            }
+        }
+        found.into_values().collect()
+    }
+
     /// How many topics of a kind somebody is subscribed to.
     pub fn topic_count(&self, kind: TopicKind) -> usize {
         self.topics(kind).read().len()

@@ -367,3 +367,155 @@ impl Table {
         &self.stripes[self.hasher.hash_one(key) as usize % STRIPES]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::server::clients::ClientFlags;
+    use thermocline_engine::{ManualClock, UnixMillis};
+
+    struct World {
+        clients: Arc<Clients>,
+        tracking: Tracking,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let clock = Arc::new(ManualClock::at(UnixMillis(0)));
+            let courier = Arc::new(Courier::new(Arc::new(Config::new()), clock));
+            let clients = Arc::new(Clients::default());
+            set_current_client(0);
+            Self { tracking: Tracking::new(courier, Arc::clone(&clients)), clients }
+        }
+
+        /// A client that speaks RESP3.
+        fn client(&self, id: u64) -> Arc<ClientShared> {
+            let client = Arc::new(ClientShared::new(id, UnixMillis(0), None));
+            client.note_session(0, 3, ClientFlags::NONE);
+            assert!(self.clients.add(&client, 100));
+            client
+        }
+
+        fn track(
+            &self,
+            client: &Arc<ClientShared>,
+            redirect: Option<u64>,
+            prefixes: &[&[u8]],
+            no_loop: bool,
+        ) {
+            let prefixes: BTreeSet<Box<[u8]>> = prefixes.iter().map(|prefix| Box::from(*prefix)).collect();
+            let tracker = Tracker::new(Arc::clone(client), redirect, !prefixes.is_empty(), no_loop);
+            self.tracking.start(tracker, &prefixes);
+        }
+    }
+
+    /// The keys that a client was told of, messages apart by commas.
+    fn told(client: &ClientShared) -> String {
+        let mut bytes = Vec::new();
+        client.take_messages(&mut bytes);
+        let text = String::from_utf8(bytes).expect("text").replace("\r\n", " ");
+        let messages = text.split(">2 $10 invalidate ").skip(1);
+        let keys = |message: &str| {
+            let words = message.split_whitespace().filter(|word| !word.starts_with(['*', '$']));
+            words.collect::<Vec<_>>().join(" ")
+        };
+        messages.map(keys).collect::<Vec<_>>().join(", ")
+    }
+
+    #[test]
+    fn a_key_is_told_to_each_of_its_readers_once() {
+        let world = World::new();
+        let clients = [world.client(1), world.client(2)];
+        for client in &clients {
+            world.track(client, None, &[], false);
+            world.tracking.remember(client.id, b"a");
+            world.tracking.remember(client.id, b"a");
+        }
+        assert_eq!(world.tracking.table_size(), (1, 2));
+        world.tracking.changed(b"a");
+        world.tracking.changed(b"a");
+        world.tracking.changed(b"b");
+        assert_eq!(clients.each_ref().map(|client| told(client)), ["a", "a"]);
+        assert_eq!(world.tracking.table_size(), (0, 0));
+    }
+
+    #[test]
+    fn what_a_client_changes_itself_it_may_not_want_to_hear_of() {
+        let world = World::new();
+        let client = world.client(1);
+        world.track(&client, None, &[], true);
+        for (current, heard) in [(1, ""), (2, "a")] {
+            world.tracking.remember(1, b"a");
+            set_current_client(current);
+            world.tracking.changed(b"a");
+            assert_eq!(told(&client), heard, "changed by {current}");
+        }
+    }
+
+    #[test]
+    fn a_batch_is_broadcast_in_one_message_for_each_prefix() {
+        let world = World::new();
+        let (client, own) = (world.client(1), world.client(2));
+        world.track(&client, None, &[b"a", b"b"], false);
+        world.track(&own, None, &[b""], true);
+        set_current_client(2);
+        for key in ["b1", "a2", "a1", "a2", "c"] {
+            world.tracking.changed(key.as_bytes());
+        }
+        assert_eq!(told(&client), "");
+        world.tracking.end_batch();
+        world.tracking.end_batch();
+        assert_eq!((told(&client).as_str(), told(&own).as_str()), ("a1 a2, b1", ""));
+        set_current_client(0);
+        world.tracking.changed(b"c");
+        assert_eq!(told(&own), "c", "what the engine does on its own is told at once");
+        assert_eq!(world.tracking.prefix_count(), 3);
+    }
+
+    #[test]
+    fn a_flush_is_told_to_all_and_forgets_everything() {
+        let world = World::new();
+        let clients = [world.client(1), world.client(2)];
+        world.track(&clients[0], None, &[], false);
+        world.track(&clients[1], None, &[b"x"], false);
+        world.tracking.remember(1, b"a");
+        world.tracking.flushed();
+        assert_eq!(clients.each_ref().map(|client| told(client)), ["_", "_"]);
+        assert_eq!(world.tracking.table_size(), (0, 0));
+    }
+
+    #[test]
+    fn a_message_goes_to_the_client_that_was_named_as_long_as_it_is_there() {
+        let world = World::new();
+        let (client, listener) = (world.client(1), world.client(2));
+        world.track(&client, Some(2), &[], false);
+        world.tracking.remember(1, b"a");
+        world.tracking.changed(b"a");
+        assert_eq!((told(&client).as_str(), told(&listener).as_str()), ("", "a"));
+        world.clients.remove(2);
+        world.tracking.remember(1, b"a");
+        world.tracking.changed(b"a");
+        let mut bytes = Vec::new();
+        client.take_messages(&mut bytes);
+        assert_eq!(bytes, b">2\r\n$21\r\ntracking-redir-broken\r\n:2\r\n");
+        assert!(world.tracking.tracker(1).is_some_and(|tracker| tracker.is_broken()));
+    }
+
+    #[test]
+    fn the_table_shrinks_by_telling_of_keys_as_if_they_had_changed() {
+        let world = World::new();
+        let client = world.client(1);
+        world.track(&client, None, &[], false);
+        for number in 0..100 {
+            world.tracking.remember(1, format!("k{number}").as_bytes());
+        }
+        world.tracking.shrink_to(0);
+        assert_eq!(world.tracking.table_size().0, 100, "0 is no limit");
+        world.tracking.shrink_to(30);
+        assert_eq!(world.tracking.table_size(), (30, 30));
+        assert_eq!(told(&client).split(", ").count(), 70);
+        world.tracking.stop(1);
+        assert_eq!((world.tracking.table_size(), world.tracking.client_count()), ((0, 0), 0));
+    }
+}

@@ -5,7 +5,8 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
 use crate::compat::commands::{
-    bits, connection, expiry, geo, hashes, hyperloglogs, keyspace, lists, sets, sorted_sets, sorting, strings,
+    bits, connection, expiry, geo, hashes, hyperloglogs, keyspace, lists, sets, sorted_sets, sorting,
+    streams, strings,
 };
 use crate::compat::request::Request;
 use crate::compat::values::{DATABASES, garbage, keys, lex_key, long_key, pattern, pick, typed_key, value};
@@ -40,6 +41,7 @@ const FAMILIES: &[Family] = &[
     family("string", 45, None, strings::request),
     family("bitmap", 15, None, bits::request),
     family("hyperloglog", 8, Some('p'), hyperloglogs::request),
+    family("stream", 20, Some('x'), streams::request),
     family("list", 25, Some('l'), lists::request),
     family("hash", 20, Some(hashes::LETTER), hashes::request),
     family("set", 20, Some(sets::LETTER), sets::request),
@@ -178,7 +180,9 @@ fn request(rng: &mut StdRng, focus: Option<Family>) -> Request {
     // 7.0 sets the name of a HELLO that it then refuses, 7.2 does not: that would show much later, in CLIENT GETNAME.
     // An SPOP with another count takes members by chance.
     // A SORT by something else may be in an order that nobody knows.
-    let must_stay = matches!(request.name().as_str(), "HELLO" | "SPOP" | "SORT" | "SORT_RO");
+    // One argument more of a ZRANK is an error of 7.0 that ends a transaction, which then does nothing.
+    let must_stay =
+        matches!(request.name().as_str(), "HELLO" | "SPOP" | "SORT" | "SORT_RO" | "ZRANK" | "ZREVRANK");
     // Another score would make ranges of members undefined.
     let keeps_scores = request.name() == "ZADD" && request.0[1].starts_with(b"y");
     // Another timeout would make a client wait for ever.

@@ -57,6 +57,45 @@ const KNOWN_DIFFERENCES: &[KnownDifference] = &[
         },
     },
     KnownDifference {
+        reason: "7.2: XREAD and XREADGROUP say which of them they are where a stream has no id (redis#12238)",
+        applies: |request, reference, subject| {
+            let begin = |reply: &Reply, text: &str| matches!(reply, Reply::Error(error) if error.starts_with(text.as_bytes()));
+            matches!(request.name().as_str(), "XREAD" | "XREADGROUP")
+                && begin(reference, "ERR Unbalanced XREAD list of streams")
+                && begin(subject, "ERR Unbalanced 'xread")
+        },
+    },
+    KnownDifference {
+        reason: "7.2: XSETID refuses an id below the highest that was deleted (redis#11444)",
+        applies: |request, reference, subject| {
+            let error = b"ERR The ID specified in XSETID is smaller than current max_deleted_entry_id";
+            request.name() == "XSETID" && reference.is_error() && *subject == Reply::Error(error.to_vec())
+        },
+    },
+    KnownDifference {
+        reason: "7.2: who waits in XREADGROUP for a key or group that goes is told what XREADGROUP says of it then",
+        applies: |request, reference, subject| {
+            let is_one_of = |reply: &Reply, beginnings: [&[u8]; 2]| {
+                let error = reply.as_bytes().filter(|_| reply.is_error()).unwrap_or_default();
+                beginnings.iter().any(|beginning| error.starts_with(beginning))
+            };
+            request.name() == "XREADGROUP"
+                && is_one_of(
+                    reference,
+                    [b"UNBLOCKED the stream key no longer", b"NOGROUP the consumer group"],
+                )
+                && is_one_of(subject, [b"NOGROUP No such key", b"WRONGTYPE"])
+        },
+    },
+    KnownDifference {
+        reason: "7.4: XREAD takes + for the last entry",
+        applies: |request, reference, _| {
+            request.name() == "XREAD"
+                && request.0.contains(&b"+".to_vec())
+                && matches!(reference, Reply::Error(error) if error.starts_with(b"ERR Invalid stream ID"))
+        },
+    },
+    KnownDifference {
         reason: "7.2: small sets that are not all integers are listpacks (redis#11290)",
         applies: |request, reference, subject| {
             request.name() == "OBJECT"

@@ -11,6 +11,7 @@
 //! * [`commands`]: one generator of requests per family of commands.
 //! * [`generator`]: the stream of steps that a seed stands for.
 //! * [`comparison`]: when two replies count as the same. The only place with tolerances.
+//! * [`stream_replies`]: the same for replies about streams that tell times.
 //! * [`known_differences`]: where 7.2, which we build, departs from the 7.0 that we compare with.
 //! * [`rdb_payload`]: enough of `DUMP`'s format to carry a value from one server to the other.
 //! * [`pair`]: the two servers and their clients.
@@ -26,4 +27,5 @@ pub mod rdb_payload;
 pub mod request;
 pub mod runner;
 pub mod script;
+pub mod stream_replies;
 pub mod values;

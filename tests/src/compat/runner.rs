@@ -318,6 +318,7 @@ impl Runner {
 fn whole_value(key: &[u8], value_type: &Reply) -> Option<Request> {
     match value_type.as_bytes() {
         Some(b"string") => Some(Request::new("GET").arg(key)),
+        Some(b"stream") => Some(Request::new("XINFO").arg("STREAM").arg(key).args(["FULL", "COUNT", "0"])),
         Some(b"hash") => Some(Request::new("HGETALL").arg(key)),
         Some(b"set") => Some(Request::new("SMEMBERS").arg(key)),
         Some(b"zset") => Some(Request::new("ZRANGE").arg(key).args(["0", "-1", "WITHSCORES"])),

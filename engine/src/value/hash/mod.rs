@@ -282,9 +282,13 @@ impl HashValue {
         }
     }
 
-    /// Whether [`Self::purge_expired`] would find anything.
-    pub fn has_expired(&self, now: UnixMillis) -> bool {
-        self.may_expire() && self.live_len(now) < self.len()
+    /// When the first field expires, if any does.
+    pub fn earliest_expiry(&self) -> Option<UnixMillis> {
+        match &self.0 {
+            Form::Small(pack) if pack.is_flagged() => self.fields().filter_map(|field| field.expiry).min(),
+            Form::Small(_) => None,
+            Form::Large(table) => table.earliest_expiry(),
+        }
     }
 
     fn become_table(&mut self, new_fields: usize) -> &mut HashTable {

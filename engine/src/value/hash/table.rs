@@ -79,6 +79,11 @@ impl HashTable {
         self.len() - self.expiries.range(..=(now, u64::MAX)).count()
     }
 
+    /// When the first field expires, if any does.
+    pub(super) fn earliest_expiry(&self) -> Option<UnixMillis> {
+        self.expiries.first().map(|&(at, _)| at)
+    }
+
     /// Whether any field expires.
     pub(super) fn has_expiries(&self) -> bool {
         !self.expiries.is_empty()

@@ -187,7 +187,7 @@ fn compare(one: (f64, &[u8]), other: (f64, &[u8])) -> Option<Ordering> {
 }
 
 fn scored(Scored { score, member }: &Scored) -> (Element<'_>, f64) {
-    (Element::Bytes(member), *score)
+    (Element::of(member), *score)
 }
 
 /// Members in order, from either end.

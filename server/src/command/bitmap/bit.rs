@@ -45,8 +45,11 @@ pub(super) fn setbit(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> 
             let value = string(value)?;
             let old = bit_at(value.bytes(&mut IntegerDigits::new()), offset);
             // A bit that is set as it was is no change, unless the string grows or becomes raw.
-            if old != bit || byte >= value.len() || value.encoding() != Encoding::Raw {
+            let is_change = old != bit || byte >= value.len();
+            if is_change || value.encoding() != Encoding::Raw {
                 edit(&mut context.keys, key, put)?;
+            }
+            if is_change {
                 context.notify(EventClass::STRING, "setbit", key);
             }
             old

@@ -124,12 +124,15 @@ fn change(context: &mut KeyContext<'_>, key: &[u8], steps: &[Step], length: usiz
     reply.array(steps.len());
     let Some(value) = context.keys.get_to_change(key)? else {
         let mut bytes = vec![0; length];
-        run(reply, steps, &mut bytes);
+        let effect = run(reply, steps, &mut bytes);
         context.keys.set(key, StringValue::raw(bytes).into(), SetExpiry::Clear);
-        context.notify(EventClass::STRING, "setbit", key);
+        if effect != Effect::None {
+            context.notify(EventClass::STRING, "setbit", key);
+        }
         return Ok(());
     };
     let value = string(value)?;
+    let grows = value.len() < length;
     // Where every step leaves what it finds, nothing changes, unless the string grows or becomes raw.
     if value.len() >= length && value.encoding() == Encoding::Raw {
         let mut digits = IntegerDigits::new();
@@ -139,22 +142,39 @@ fn change(context: &mut KeyContext<'_>, key: &[u8], steps: &[Step], length: usiz
             return Ok(());
         }
     }
-    edit(&mut context.keys, key, |bytes| {
+    let effect = edit(&mut context.keys, key, |bytes| {
         grow(bytes, length);
-        run(reply, steps, bytes);
+        run(reply, steps, bytes)
     })?;
-    context.notify(EventClass::STRING, "setbit", key);
+    if effect == Effect::Change || effect == Effect::Store && grows {
+        context.notify(EventClass::STRING, "setbit", key);
+    }
     Ok(())
 }
 
-fn run(reply: &mut ReplyEncoder<'_>, steps: &[Step], bytes: &mut [u8]) {
+/// What steps have done to a string, at most.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Effect {
+    /// Nothing: all that were to write have failed.
+    None,
+    /// Fields were given the values that they had.
+    Store,
+    /// A field has another value.
+    Change,
+}
+
+fn run(reply: &mut ReplyEncoder<'_>, steps: &[Step], bytes: &mut [u8]) -> Effect {
+    let mut effect = Effect::None;
     for step in steps {
         let outcome = step.outcome(bytes);
         if let Some(value) = outcome.stored {
+            let is_same = step.field.read(bytes, step.offset) == value;
+            effect = effect.max(if is_same { Effect::Store } else { Effect::Change });
             step.field.write(bytes, step.offset, value);
         }
         reply_outcome(reply, outcome);
     }
+    effect
 }
 
 /// What a step does to a string.

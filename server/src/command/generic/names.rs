@@ -142,6 +142,8 @@ fn copy(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(), Fa
     };
     let expiry = context.keys.peek(source).and_then(|info| info.expiry);
     context.keys.select(to);
+    // What was there is deleted, not replaced: the copy is a new key.
+    context.keys.remove(target);
     context.keys.set(target, value, expiry.map_or(SetExpiry::Clear, SetExpiry::At));
     context.notify(EventClass::GENERIC, "copy_to", target);
     context.keys.select(from);

@@ -100,6 +100,8 @@ fn reply_for(
     match context.keys.info(arguments.get(2)) {
         Some(info) => reply(context, info),
         None => {
+            // A look at what is no value's contents is no event.
+            context.keys.conceal_misses();
             context.reply.null();
             Ok(())
         }

@@ -4,15 +4,19 @@
 //! * `counter`: HINCRBY, HINCRBYFLOAT.
 //! * `read`: HGET, HMGET, HGETALL, HKEYS, HVALS, HLEN, HEXISTS, HSTRLEN, HSCAN.
 //! * `random`: HRANDFIELD.
+//! * `expiry`: HEXPIRE, HTTL, HPERSIST and their kin.
 //!
 //! A field that has expired is seen by none of them. Commands that change a hash take such fields out of it.
 
 mod change;
 mod counter;
+mod expiry;
 mod random;
 mod read;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use expiry::MAX_EXPIRY_MS;
 
 use thermocline_engine::KeyInfo;
 use thermocline_engine::value::{HashValue, Value, ValueType};
@@ -57,6 +61,18 @@ const FAST_READ: Flags = Flags::READONLY.with(Flags::FAST);
 const FAST_WRITE: Flags = Flags::WRITE.with(Flags::FAST);
 const FAST_GROW: Flags = FAST_WRITE.with(Flags::DENYOOM);
 
+/// A command of Redis 7.4 on some fields of a hash.
+const OF_FIELDS: Command = Command {
+    arity: -5,
+    flags: FAST_READ,
+    since: "7.4.0",
+    complexity: "O(N) where N is the number of specified fields",
+    ..HASH
+};
+/// One that sets when they expire.
+const EXPIRE_FIELDS: Command =
+    Command { arity: -6, flags: FAST_GROW, key_use: &[KeyUse::CHANGE], ..OF_FIELDS };
+
 const SIZE: &str = "O(N) where N is the size of the hash.";
 
 /// The commands of this group.
@@ -79,6 +95,24 @@ pub const COMMANDS: &[Command] = &[
         summary: "Determines whether a field exists in a hash.",
         handler: Handler::Keys(read::hexists),
         ..HASH
+    },
+    Command {
+        name: "hexpire",
+        summary: "Set expiry for hash field using relative time to expire (seconds)",
+        handler: Handler::Keys(expiry::hexpire),
+        ..EXPIRE_FIELDS
+    },
+    Command {
+        name: "hexpireat",
+        summary: "Set expiry for hash field using an absolute Unix timestamp (seconds)",
+        handler: Handler::Keys(expiry::hexpireat),
+        ..EXPIRE_FIELDS
+    },
+    Command {
+        name: "hexpiretime",
+        summary: "Returns the expiration time of a hash field as a Unix timestamp, in seconds.",
+        handler: Handler::Keys(expiry::hexpiretime),
+        ..OF_FIELDS
     },
     Command {
         name: "hget",
@@ -154,6 +188,38 @@ pub const COMMANDS: &[Command] = &[
         ..HASH
     },
     Command {
+        name: "hpersist",
+        flags: FAST_WRITE,
+        key_use: &[KeyUse::CHANGE],
+        summary: "Removes the expiration time for each specified field",
+        handler: Handler::Keys(expiry::hpersist),
+        ..OF_FIELDS
+    },
+    Command {
+        name: "hpexpire",
+        summary: "Set expiry for hash field using relative time to expire (milliseconds)",
+        handler: Handler::Keys(expiry::hpexpire),
+        ..EXPIRE_FIELDS
+    },
+    Command {
+        name: "hpexpireat",
+        summary: "Set expiry for hash field using an absolute Unix timestamp (milliseconds)",
+        handler: Handler::Keys(expiry::hpexpireat),
+        ..EXPIRE_FIELDS
+    },
+    Command {
+        name: "hpexpiretime",
+        summary: "Returns the expiration time of a hash field as a Unix timestamp, in msec.",
+        handler: Handler::Keys(expiry::hpexpiretime),
+        ..OF_FIELDS
+    },
+    Command {
+        name: "hpttl",
+        summary: "Returns the TTL in milliseconds of a hash field.",
+        handler: Handler::Keys(expiry::hpttl),
+        ..OF_FIELDS
+    },
+    Command {
         name: "hrandfield",
         arity: -2,
         flags: READ,
@@ -203,6 +269,12 @@ pub const COMMANDS: &[Command] = &[
         since: "3.2.0",
         handler: Handler::Keys(read::hstrlen),
         ..HASH
+    },
+    Command {
+        name: "httl",
+        summary: "Returns the TTL in seconds of a hash field.",
+        handler: Handler::Keys(expiry::httl),
+        ..OF_FIELDS
     },
     Command {
         name: "hvals",

@@ -213,3 +213,138 @@ fn a_command_that_changes_nothing_counts_as_no_change() {
     fixture.expect(&[("HSETNX h a 2", ":0"), ("HDEL h x", ":0"), ("HGET h a", "$1\\r\\n1")]);
     assert_eq!(fixture.changes(), changes);
 }
+
+#[test]
+fn fields_expire() {
+    let mut fixture = fixture();
+    fixture.expect(&[
+        ("HSET h a 1 b 2 c 3", ":3"),
+        ("HTTL h FIELDS 2 a x", "*2\\r\\n:-1\\r\\n:-2"),
+        ("HEXPIRE h 10 FIELDS 2 a x", "*2\\r\\n:1\\r\\n:-2"),
+        ("HPEXPIRE h 1500 FIELDS 1 b", "*1\\r\\n:1"),
+        ("OBJECT ENCODING h", "$10\\r\\nlistpackex"),
+        ("HTTL h FIELDS 3 a b c", "*3\\r\\n:10\\r\\n:2\\r\\n:-1"),
+        ("HPTTL h FIELDS 2 a b", "*2\\r\\n:10000\\r\\n:1500"),
+        ("HPEXPIRETIME h FIELDS 1 b", "*1\\r\\n:1700000001500"),
+        ("HEXPIRETIME h FIELDS 1 b", "*1\\r\\n:1700000002"),
+    ]);
+    fixture.advance_ms(1500);
+    fixture.expect(&[
+        ("HLEN h", ":2"),
+        ("HGET h b", "$-1"),
+        ("HMGET h a b", "*2\\r\\n$1\\r\\n1\\r\\n$-1"),
+        ("HEXISTS h b", ":0"),
+        ("HSTRLEN h b", ":0"),
+        ("HKEYS h", "*2\\r\\n$1\\r\\na\\r\\n$1\\r\\nc"),
+        ("HVALS h", "*2\\r\\n$1\\r\\n1\\r\\n$1\\r\\n3"),
+        ("HGETALL h", "*4\\r\\n$1\\r\\na\\r\\n$1\\r\\n1\\r\\n$1\\r\\nc\\r\\n$1\\r\\n3"),
+        ("HSCAN h 0 NOVALUES", "*2\\r\\n$1\\r\\n0\\r\\n*2\\r\\n$1\\r\\na\\r\\n$1\\r\\nc"),
+        ("HRANDFIELD h 5", "*2\\r\\n$1\\r\\na\\r\\n$1\\r\\nc"),
+        ("HTTL h FIELDS 1 b", "*1\\r\\n:-2"),
+        ("HDEL h b", ":0"),
+        ("HSETNX h b 7", ":1"),
+        ("HTTL h FIELDS 1 b", "*1\\r\\n:-1"),
+    ]);
+}
+
+#[test]
+fn a_hash_whose_fields_have_all_expired_looks_empty_and_goes_away() {
+    for fields in [2, 700] {
+        let mut fixture = fixture();
+        let names: Vec<String> = (0..fields).map(|number| format!("f{number}")).collect();
+        let pairs: Vec<&str> = names.iter().flat_map(|name| [&**name, "v"]).collect();
+        fixture.run(&format!("HSET h {}", pairs.join(" ")));
+        fixture.run(&format!("HPEXPIRE h 100 FIELDS {fields} {}", names.join(" ")));
+        fixture.advance_ms(100);
+        fixture.expect(&[
+            ("HLEN h", ":0"),
+            ("HGETALL h", "*0"),
+            ("HRANDFIELD h", "$-1"),
+            ("HRANDFIELD h 3", "*0"),
+            ("HDEL h f1", ":0"),
+            ("EXISTS h", ":0"),
+            ("HSET h new 1", ":1"),
+            ("HLEN h", ":1"),
+        ]);
+    }
+}
+
+#[test]
+fn expiries_are_kept_or_lost_as_values_change() {
+    fixture().expect(&[
+        ("HSET h a 1 b 2 c 3", ":3"),
+        ("HEXPIRE h 100 FIELDS 3 a b c", "*3\\r\\n:1\\r\\n:1\\r\\n:1"),
+        ("HINCRBY h a 1", ":2"),
+        ("HINCRBYFLOAT h b 0.5", "$3\\r\\n2.5"),
+        ("HSET h c 4", ":0"),
+        ("HTTL h FIELDS 3 a b c", "*3\\r\\n:100\\r\\n:100\\r\\n:-1"),
+        ("HPERSIST h FIELDS 3 a c x", "*3\\r\\n:1\\r\\n:-1\\r\\n:-2"),
+        ("HTTL h FIELDS 2 a b", "*2\\r\\n:-1\\r\\n:100"),
+        ("COPY h other", ":1"),
+        ("HTTL other FIELDS 2 a b", "*2\\r\\n:-1\\r\\n:100"),
+        ("HPERSIST none FIELDS 1 a", "*1\\r\\n:-2"),
+    ]);
+}
+
+#[test]
+fn conditions_decide_which_fields_get_an_expiry() {
+    fixture().expect(&[
+        ("HSET h a 1 b 2", ":2"),
+        ("HEXPIRE h 100 FIELDS 1 a", "*1\\r\\n:1"),
+        ("HEXPIRE h 200 NX FIELDS 2 a b", "*2\\r\\n:0\\r\\n:1"),
+        ("HEXPIRE h 150 GT FIELDS 2 a b", "*2\\r\\n:1\\r\\n:0"),
+        ("HEXPIRE h 170 LT FIELDS 2 a b", "*2\\r\\n:0\\r\\n:1"),
+        ("HPERSIST h FIELDS 1 b", "*1\\r\\n:1"),
+        ("HEXPIRE h 100 XX FIELDS 2 a b", "*2\\r\\n:1\\r\\n:0"),
+        ("HEXPIRE h 100 GT FIELDS 1 b", "*1\\r\\n:0"),
+        ("HEXPIRE h 100 lt FIELDS 1 b", "*1\\r\\n:1"),
+        ("HTTL h FIELDS 2 a b", "*2\\r\\n:100\\r\\n:100"),
+    ]);
+}
+
+#[test]
+fn a_past_expiry_deletes_the_field_at_once() {
+    let mut fixture = fixture();
+    fixture.expect(&[
+        ("HSET h a 1 b 2 c 3", ":3"),
+        ("HEXPIRE h 0 FIELDS 2 a x", "*2\\r\\n:2\\r\\n:-2"),
+        ("HEXPIREAT h 1 XX FIELDS 1 b", "*1\\r\\n:0"),
+        ("HPEXPIREAT h 1699999999999 FIELDS 1 b", "*1\\r\\n:2"),
+        ("HKEYS h", "*1\\r\\n$1\\r\\nc"),
+        ("HEXPIREAT h 12 FIELDS 1 c", "*1\\r\\n:2"),
+        ("EXISTS h", ":0"),
+        ("HEXPIRE h 10 FIELDS 1 c", "*1\\r\\n:-2"),
+    ]);
+}
+
+#[test]
+fn wrong_arguments_of_field_expiry_are_refused() {
+    let mut fixture = fixture();
+    let missing = "-ERR Mandatory argument FIELDS is missing or not at the right position";
+    let mismatch = "-ERR The `numfields` parameter must match the number of arguments";
+    let invalid = "-ERR invalid expire time in 'hexpire' command";
+    fixture.run("SET s x");
+    fixture.run("HSET h a 1");
+    fixture.expect(&[
+        ("HEXPIRE h 10 FIELD 1 a", missing),
+        ("HEXPIRE h 10 NX 1 a b", missing),
+        ("HEXPIRE h 10 FIELDS 2 a", mismatch),
+        ("HEXPIRE h 10 FIELDS 1 a b", mismatch),
+        ("HEXPIRE h 10 FIELDS 0 a", "-ERR Parameter `numFields` should be greater than 0"),
+        ("HEXPIRE h 10 FIELDS x a", "-ERR Parameter `numFields` should be greater than 0"),
+        ("HEXPIRE h x FIELDS 1 a", "-ERR value is not an integer or out of range"),
+        ("HEXPIRE h -1 FIELDS 1 a", "-ERR invalid expire time, must be >= 0"),
+        ("HEXPIRE h 9223372036854775807 FIELDS 1 a", invalid),
+        ("HEXPIRE h 70368744177 FIELDS 1 a", invalid),
+        ("HPEXPIREAT h 70368744177664 FIELDS 1 a", "-ERR invalid expire time in 'hpexpireat' command"),
+        ("HPEXPIREAT h 70368744177663 FIELDS 1 a", "*1\\r\\n:1"),
+        ("HTTL h FIELD 1 a", missing),
+        ("HTTL h FIELDS 2 a", mismatch),
+        ("HTTL h FIELDS 0 a", "-ERR Number of fields must be a positive integer"),
+        ("HPERSIST h FIELDS 2 a", mismatch),
+        ("HTTL none FIELDS 1 a", "*1\\r\\n:-2"),
+    ]);
+    for command in ["HEXPIRE s 1 FIELDS 1 a", "HTTL s FIELDS 1 a", "HPERSIST s FIELDS 1 a"] {
+        fixture.expect(&[(command, "-WRONGTYPE Operation against a key holding the wrong kind of value")]);
+    }
+}

@@ -162,6 +162,7 @@ fn resetstat(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure>
     context.server.metrics.reset();
     context.server.courier.reset();
     context.server.access.log.reset_counts();
+    context.server.client_eviction.reset();
     context.databases.reset_metrics();
     context.reply.ok();
     Ok(())

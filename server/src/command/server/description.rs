@@ -101,7 +101,7 @@ fn reply_key_specifications(reply: &mut ReplyEncoder<'_>, command: &Command) {
             reply_key_specification(reply, uses[0], Begin::Index(1), "range", ONE);
             reply_key_specification(reply, uses[1], Begin::Index(count), "keynum", COUNTED);
         }
-        KeyPositions::HalfBehind { word, from } => {
+        KeyPositions::HalfBehind { word, from, .. } => {
             reply.set(1);
             let half = [("lastkey", -1), ("keystep", 1), ("limit", 2)];
             reply_key_specification(reply, uses[0], Begin::Word(word, from), "range", half);

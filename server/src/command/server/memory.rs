@@ -147,8 +147,7 @@ enum Number {
 }
 
 fn client_bytes(context: &Context<'_>) -> u64 {
-    let clients = context.server.clients.all();
-    clients.iter().map(|client| (client.query_buffer_bytes() + client.output_buffer_bytes()) as u64).sum()
+    context.server.client_memory_bytes()
 }
 
 fn doctor(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {

@@ -171,7 +171,7 @@ fn difference(context: &mut KeyContext<'_>, keys: Arguments<'_>) -> Result<SetVa
     let limits = context.server.config.set_limits();
     // Either each member is looked for in the others, or the others' members are taken out of a copy: whichever takes
     // fewer steps. The choice is Redis', since the representation of what is stored depends on it.
-    let searches = first.len() * keys.len() / 2;
+    let searches = first.len() * (1 + others.len()) / 2;
     let removals = first.len() + others.iter().map(|set| set.len()).sum::<usize>();
     if searches <= removals {
         // The largest of the others is the likeliest to have a member.

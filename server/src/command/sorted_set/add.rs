@@ -1,14 +1,17 @@
 //! ZADD and ZINCRBY.
 
+use smallvec::SmallVec;
 use thermocline_engine::SetExpiry;
 use thermocline_engine::value::{PackLimits, SortedSetValue};
 use thermocline_protocol::Arguments;
 
-use super::{SET_IN_PLACE, sorted_set};
+use super::sorted_set;
 use crate::command::arguments::{float, is_word};
 use crate::command::{Failure, KeyContext};
 use crate::server::events::EventClass;
 
+/// So many scores of one ZADD need no memory on the heap.
+const SCORES_IN_PLACE: usize = 8;
 /// The first of ZADD's arguments that may be an option.
 const OPTIONS: usize = 2;
 
@@ -111,18 +114,9 @@ fn add(context: &mut KeyContext<'_>, arguments: Arguments<'_>, increments: bool)
         return Err(Failure::SYNTAX);
     }
     options.check(words / 2)?;
-    let mut scores = [0.0; SET_IN_PLACE];
-    let mut more_scores = Vec::new();
-    let scores = match scores.get_mut(..words / 2) {
-        Some(scores) => scores,
-        None => {
-            more_scores.resize(words / 2, 0.0);
-            &mut more_scores[..]
-        }
-    };
-    for (score, argument) in scores.iter_mut().zip(arguments.skip(first).iter().step_by(2)) {
-        *score = float(argument)?;
-    }
+    let scores: Result<SmallVec<[f64; SCORES_IN_PLACE]>, Failure> =
+        arguments.skip(first).iter().step_by(2).map(float).collect();
+    let scores = scores?;
     let members = arguments.skip(first + 1).iter().step_by(2);
     add_members(context, key, options, scores.iter().copied().zip(members))
 }

@@ -10,9 +10,8 @@ use crate::command::arguments::{integer, is_word};
 use crate::command::generic::iteration::{CollectionScan, cursor};
 use crate::command::{Failure, KeyContext};
 
-/// A sample of at least one in so many members is drawn from a shuffled list of all of them; a smaller one by drawing until
-/// there are enough different ones.
-const LISTED_FRACTION: usize = 3;
+/// A sample of at least one in so many members is picked up on one walk over all of them, a smaller one member by member.
+const WALKED_FRACTION: usize = 3;
 
 pub(super) fn zrandmember(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
     let key = arguments.get(1);
@@ -71,8 +70,7 @@ fn draw_different(reply: &mut ReplyEncoder<'_>, set: &SortedSetValue, wanted: us
     }
     let mut indices = rand::seq::index::sample(&mut rand::rng(), len, wanted).into_vec();
     shape.begin(reply, wanted);
-    if wanted * LISTED_FRACTION >= len {
-        // In one walk, since a small sorted set finds no member by its number.
+    if wanted * WALKED_FRACTION >= len {
         indices.sort_unstable();
         let mut next = indices.into_iter().peekable();
         for (at, (member, score)) in set.iter().enumerate() {
@@ -89,19 +87,16 @@ fn draw_different(reply: &mut ReplyEncoder<'_>, set: &SortedSetValue, wanted: us
 }
 
 pub(super) fn zscan(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
-    let cursor = cursor(arguments.get(2))?;
-    if let Some(info) = context.keys.peek(arguments.get(1)) {
-        check_type(&info)?;
-        CollectionScan::parse(arguments.skip(3))?;
-    }
-    let Some(value) = context.keys.get(arguments.get(1))? else {
+    let (key, cursor) = (arguments.get(1), cursor(arguments.get(2))?);
+    let Some(info) = context.keys.info(key) else {
         context.reply.array(2);
         context.reply.bulk(b"0");
         context.reply.array(0);
         return Ok(());
     };
-    let set = sorted_set(value)?;
+    check_type(&info)?;
     let scan = CollectionScan::parse(arguments.skip(3))?;
+    let set = sorted_set(context.keys.get_to_change(key)?.expect("the key is there"))?;
     // The cursor comes first in the reply and is known last.
     let mut found = Vec::new();
     let mut found_count = 0;

@@ -29,9 +29,6 @@ use thermocline_engine::value::{SortedSetValue, Value, ValueType};
 use super::key_use::KeyUse;
 use super::{Command, Failure, Flags, Handler, KeyPositions, Reads};
 
-/// So many scores of one ZADD need no memory on the heap.
-const SET_IN_PLACE: usize = 8;
-
 /// The value as a sorted set.
 ///
 /// # Errors

@@ -170,8 +170,14 @@ pub(super) fn zrangestore(context: &mut KeyContext<'_>, arguments: Arguments<'_>
     let mut result = SortedSetValue::new();
     if let Some(value) = context.keys.get(arguments.get(2))? {
         let set = sorted_set(value)?;
+        let ranks = request.ranks(set);
+        if matches!(request.limits, Limits::Rank(..)) && ranks.len() > limits.entries {
+            // As in Redis, a large result is large from its first member on where its size is known beforehand: small
+            // sorted sets do not tell -0 from 0.
+            result.grow();
+        }
         let mut digits = IntegerDigits::new();
-        for (member, score) in set.range(request.ranks(set), false) {
+        for (member, score) in set.range(ranks, request.reverse) {
             result.insert(member.bytes(&mut digits), score, limits);
         }
     }

@@ -27,9 +27,9 @@ pub(super) const ROWS: &[OptionRow] = &[
         .at_start()
         .doc("Who may change protected options with CONFIG SET."),
     OptionRow::choice("enable-module-command", LOCAL_OR_NOT, 0).at_start().kept().doc("There are no modules."),
-    OptionRow::size("maxmemory-clients", 0, 0)
-        .only_default("a limit on the memory of all clients together is not supported")
-        .doc("Limit on the memory of all clients together."),
+    OptionRow::size_or_percent("maxmemory-clients", 0)
+        .doc("What all clients together may take, in bytes or as a part of `maxmemory` (`5%`), before those that take most \
+              are disconnected; 0 for no limit."),
     OptionRow::text("aclfile", "")
         .at_start()
         .doc("File of users, a line `user <name> <rule> ...` for each, which ACL LOAD reads and ACL SAVE writes; empty for \

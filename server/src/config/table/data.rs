@@ -64,8 +64,10 @@ pub(super) const ROWS: &[OptionRow] = &[
         .doc("Up to which length of its members, in bytes, a sorted set is kept in its compact form."),
     OptionRow::size("hll-sparse-max-bytes", 3000, 0)
         .doc("Up to how many bytes, 16 of them its head, a HyperLogLog is kept in its sparse form."),
-    OptionRow::size("stream-node-max-bytes", 4096, 0).kept().doc("Redis' encoding of streams."),
-    OptionRow::integer("stream-node-max-entries", 100, 0, i64::MAX).kept().doc("Redis' encoding of streams."),
+    OptionRow::size("stream-node-max-bytes", 4096, 0)
+        .doc("The most bytes of a node of a stream, counted as in Redis; 0 for no limit."),
+    OptionRow::integer("stream-node-max-entries", 100, 0, i64::MAX)
+        .doc("The most entries of a node of a stream; 0 for no limit."),
     OptionRow::words("notify-keyspace-events", "", words::event_classes)
         .doc("Which changes of keys are published, as letters: `K` to `__keyspace@<db>__:<key>`, `E` to \
               `__keyevent@<db>__:<event>`; `g` generic commands, `$` strings, `l` lists, `s` sets, `h` hashes, `z` sorted \

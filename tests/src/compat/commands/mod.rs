@@ -11,4 +11,5 @@ pub mod lists;
 pub mod sets;
 pub mod sorted_sets;
 pub mod sorting;
+pub mod streams;
 pub mod strings;

@@ -60,10 +60,15 @@ fn members(rng: &mut StdRng, mut request: Request) -> Request {
     request
 }
 
-/// So many members that the set outgrows a listpack, an intset, or nearly.
+/// So many members that the set outgrows a listpack, an intset, or nearly. Not just one or two more than an intset has:
+/// from 7.2 on their number counts, whether or not one comes twice.
 fn many_members(rng: &mut StdRng, key: Vec<u8>) -> Request {
     let prefix = if rng.random() { "" } else { "m" };
-    let count = if rng.random() { rng.random_range(120..140) } else { rng.random_range(500..530) };
+    let count = match rng.random_range(0..4) {
+        0 => rng.random_range(505..=512),
+        1 => rng.random_range(516..530),
+        _ => rng.random_range(120..140),
+    };
     (0..count).fold(Request::new("SADD").arg(key), |request, number| request.arg(format!("{prefix}{number}")))
 }
 

@@ -119,3 +119,34 @@ fn malformed_hashes_and_sets_are_refused() {
         assert_eq!(restored(&signed(body, 10)), Err(PayloadError::BadFormat), "{}", body.escape_ascii());
     }
 }
+
+#[test]
+fn hashes_whose_fields_expire_come_back() {
+    use thermocline_engine::UnixMillis;
+    use thermocline_engine::value::{HashValue, PackLimits};
+    let limits = PackLimits { entries: 512, element_bytes: 64 };
+    for (fields, encoding, type_number) in [(3, Encoding::ListPackEx, 25), (600, Encoding::HashTableEx, 24)] {
+        let mut hash = HashValue::new();
+        for number in 0..fields {
+            hash.set(format!("f{number}").as_bytes(), b"v", limits);
+        }
+        hash.set_expiry(b"f1", Some(UnixMillis(2_000_000_000_123)));
+        hash.set_expiry(b"f2", Some(UnixMillis(1_900_000_000_000)));
+        let payload = dump(&Value::from(hash.clone()), &mut Compressor::new());
+        assert_eq!((payload[0], payload[payload.len() - 10]), (type_number, 12));
+        let restored = restored(&payload).expect("what was just written");
+        let again = restored.as_hash().expect("a hash");
+        assert_eq!((again.encoding(), again.len()), (encoding, fields));
+        let fields_of = |hash: &HashValue| {
+            let mut fields: Vec<_> =
+                hash.iter_with_expiries().map(|(f, v, at)| (f.to_vec(), v.to_vec(), at)).collect();
+            fields.sort();
+            fields
+        };
+        assert_eq!(fields_of(again), fields_of(&hash));
+        let body = &payload[..payload.len() - 10];
+        for length in 1..body.len().min(200) {
+            assert_eq!(super::tests::restored(&signed(&body[..length], 12)), Err(PayloadError::BadFormat));
+        }
+    }
+}

@@ -33,6 +33,8 @@ use string::{Reader, read_string, write_string};
 const WRITTEN_VERSION: u16 = 10;
 /// The highest version that is read: Redis 7.2's.
 const NEWEST_VERSION: u16 = 11;
+/// The version of what only Redis 7.4 knows: hashes some of whose fields expire.
+const VERSION_OF_REDIS_7_4: u16 = 12;
 const FOOTER_BYTES: usize = 10;
 
 const TYPE_STRING: u8 = 0;
@@ -62,7 +64,8 @@ pub fn dump(value: &Value, compressor: &mut Compressor) -> Vec<u8> {
         Value::Hash(hash) => hash::write(hash, &mut payload, compressor),
         Value::Stream(stream) => stream::write(stream, &mut payload, compressor),
     }
-    payload.extend(WRITTEN_VERSION.to_le_bytes());
+    let version = if hash::is_of_redis_7_4(payload[0]) { VERSION_OF_REDIS_7_4 } else { WRITTEN_VERSION };
+    payload.extend(version.to_le_bytes());
     payload.extend(CHECKSUM.checksum(&payload).to_le_bytes());
     payload
 }
@@ -76,7 +79,9 @@ pub fn restore(payload: &[u8], config: &Config) -> Result<Value, PayloadError> {
     let (checked, checksum) = payload.split_at(payload.len() - size_of::<u64>());
     let (body, version) = checked.split_at(body_bytes);
     let version = u16::from_le_bytes([version[0], version[1]]);
-    if version > NEWEST_VERSION || CHECKSUM.checksum(checked).to_le_bytes() != checksum {
+    let newest_version =
+        if hash::is_of_redis_7_4(payload[0]) { VERSION_OF_REDIS_7_4 } else { NEWEST_VERSION };
+    if version > newest_version || CHECKSUM.checksum(checked).to_le_bytes() != checksum {
         return Err(PayloadError::VersionOrChecksum);
     }
     let (&type_number, body) = body.split_first().ok_or(PayloadError::BadFormat)?;
@@ -88,7 +93,9 @@ pub fn restore(payload: &[u8], config: &Config) -> Result<Value, PayloadError> {
         3 | 5 | 12 | 17 => {
             sorted_set::read(type_number, &mut body, config.sorted_set_limits()).map(Value::from)
         }
-        4 | 9 | 13 | 16 => hash::read(type_number, &mut body, config.hash_limits()).map(Value::from),
+        4 | 9 | 13 | 16 | 24 | 25 => {
+            hash::read(type_number, &mut body, config.hash_limits()).map(Value::from)
+        }
         15 | 19 | 21 => stream::read(type_number, &mut body).map(Value::from),
         _ => None,
     };

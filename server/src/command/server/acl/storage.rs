@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thermocline_protocol::Arguments;
 
-use super::users::close_sessions;
+use super::users::{close_sessions, close_subscribers};
 use crate::access::file;
 use crate::command::{Context, Failure};
 use crate::server::Server;
@@ -19,6 +19,7 @@ pub(super) fn load(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Fa
     let users = users.map_err(|error| Failure::error(format!("ERR {error}")))?;
     let gone = context.server.access.replace_all(users);
     close_sessions(context.server, context.session, &gone);
+    close_subscribers(context.server, context.session, |_| true);
     context.reply.ok();
     Ok(())
 }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use thermocline_protocol::{Arguments, ReplyEncoder};
 
-use crate::access::User;
 use crate::access::registry::{DEFAULT_USER, UserError};
 use crate::access::rule::join_selectors;
 use crate::access::selector::Selector;
+use crate::access::{User, permits_channel};
 use crate::command::{Context, Failure};
 use crate::server::Server;
+use crate::server::clients::ClientShared;
+use crate::server::pubsub::TopicKind;
 use crate::session::Session;
 
 pub(super) fn setuser(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
@@ -20,15 +22,36 @@ pub(super) fn setuser(context: &mut Context<'_>, arguments: Arguments<'_>) -> Re
     })?;
     let all_channels = context.server.config.acl_gives_all_channels();
     let set = context.server.access.set_user(name, rules.iter().map(|rule| &**rule), all_channels);
-    set.map_err(|error| match error {
+    let user = set.map_err(|error| match error {
         UserError::Name => Failure::error("ERR Usernames can't contain spaces or null characters"),
         UserError::Rule(number, error) => {
             let rule = String::from_utf8_lossy(&rules[number]).into_owned();
             Failure::error(format!("ERR Error in ACL SETUSER modifier '{rule}': {error}"))
         }
     })?;
+    close_subscribers(context.server, context.session, |candidate| Arc::ptr_eq(candidate, &user));
     context.reply.ok();
     Ok(())
+}
+
+/// Ends the sessions of these users that are subscribed to something that they may not be any more, this one only
+/// after its reply.
+pub(super) fn close_subscribers(
+    server: &Server,
+    session: &mut Session,
+    affected: impl Fn(&Arc<User>) -> bool,
+) {
+    let may = |client: &ClientShared, kind: TopicKind, name: &[u8]| {
+        let user = client.user(server.access.default_user());
+        !affected(&user) || permits_channel(&user, name, kind == TopicKind::Pattern)
+    };
+    for client in server.pubsub.subscribers_unless(may) {
+        if client.id == session.client.id {
+            session.is_closing = true;
+        } else {
+            client.close();
+        }
+    }
 }
 
 pub(super) fn deluser(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
