@@ -224,6 +224,12 @@ pub enum KeyPositions {
         /// Options with arguments of their own, in upper case, and how many; they are not searched for the word.
         options: &'static [(&'static str, usize)],
     },
+    /// SORT's: the first argument, and what follows the last STORE, which is written to. The keys that its patterns lead
+    /// to are not among the arguments.
+    Sort {
+        /// Whether there may be a STORE.
+        stores: bool,
+    },
 }
 
 /// Which of a command's keys it reads the values of.
