@@ -146,6 +146,9 @@ impl Flags {
     /// Works on a slot that a cluster's node is only about to get.
     pub const ASKING: Self = Self(1 << 17);
 
+    /// May be called without any key, though it has key positions.
+    pub const NO_MANDATORY_KEYS: Self = Self(1 << 17);
+
     /// Is run, not written down, after MULTI. Not shown.
     pub const RUNS_IN_MULTI: Self = Self(1 << 24);
     /// May turn out to need keys that its arguments do not name. Not shown.
@@ -220,6 +223,12 @@ pub enum KeyPositions {
         from: usize,
         /// Options with arguments of their own, in upper case, and how many; they are not searched for the word.
         options: &'static [(&'static str, usize)],
+    },
+    /// SORT's: the first argument, and what follows the last STORE, which is written to. The keys that its patterns lead
+    /// to are not among the arguments.
+    Sort {
+        /// Whether there may be a STORE.
+        stores: bool,
     },
 }
 

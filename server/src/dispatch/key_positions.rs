@@ -22,6 +22,14 @@ impl Positions {
         Self { lead: None, next: first, step, left: end.saturating_sub(first).div_ceil(step) }
     }
 
+    /// The first argument, of `count`, and perhaps another one.
+    fn first_and(other: Option<usize>, count: usize) -> Self {
+        match other {
+            Some(at) => Self { lead: Some(1), ..Self::range(at, at + 1, 1) },
+            None => Self::range(1, 2.min(count), 1),
+        }
+    }
+
     fn counted(at: usize, arguments: Arguments<'_>) -> Self {
         let announced = if at < arguments.len() { parse_integer(arguments.get(at)) } else { None };
         let keys = announced.and_then(|keys| usize::try_from(keys).ok()).unwrap_or(0);
@@ -82,10 +90,12 @@ pub fn key_positions(command: &Command, arguments: Arguments<'_>) -> Positions {
             Positions::range(at + 1, at + 1 + keys, 1)
         }
         KeyPositions::FirstAndBehind { words, from, others } => {
-            match last_behind(arguments, words, from, others) {
-                Some(at) => Positions { lead: Some(1), ..Positions::range(at, at + 1, 1) },
-                None => Positions::range(1, 2.min(count), 1),
-            }
+            Positions::first_and(last_behind(arguments, words, from, others), count)
+        }
+        KeyPositions::Sort { stores: false } => Positions::first_and(None, count),
+        KeyPositions::Sort { stores: true } => {
+            let others = &[("LIMIT", 2), ("BY", 1), ("GET", 1)];
+            Positions::first_and(last_behind(arguments, &["STORE"], 2, others), count)
         }
         KeyPositions::OneOrBehind { at, word, from, options } => {
             let is_empty = arguments.get(at).is_empty();
@@ -207,8 +217,7 @@ mod tests {
         assert_eq!(positions(streams, "xread count 2 streams a b 0"), [4]);
         assert_eq!(positions(streams, "xread count 2 streams"), []);
         assert_eq!(positions(streams, "xread count 2"), []);
-        let others = &[("BY", 1), ("LIMIT", 2), ("GET", 1)];
-        let sort = KeyPositions::FirstAndBehind { words: &["STORE"], from: 2, others };
+        let sort = KeyPositions::Sort { stores: true };
         assert_eq!(positions(sort, "sort a by x store b limit 0 1"), [1, 5]);
         assert_eq!(positions(sort, "sort a store b store c"), [1, 5]);
         assert_eq!(positions(sort, "sort a store"), [1]);
@@ -216,5 +225,9 @@ mod tests {
         assert_eq!(positions(sort, "sort a get store store b"), [1, 5]);
         assert_eq!(positions(sort, "sort a by store asc"), [1]);
         assert_eq!(positions(sort, "sort a store b store"), [1, 3]);
+        assert_eq!(positions(KeyPositions::Sort { stores: false }, "sort_ro a store b"), [1]);
+        let others = &[("COUNT", 1)];
+        let radius = KeyPositions::FirstAndBehind { words: &["STORE", "STOREDIST"], from: 6, others };
+        assert_eq!(positions(radius, "georadius a 1 2 3 km count store store b storedist c"), [1, 11]);
     }
 }

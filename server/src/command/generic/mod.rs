@@ -18,6 +18,7 @@ mod migrate;
 mod names;
 mod object;
 pub mod rdb;
+mod sort;
 mod wait;
 
 use super::{Command, KeyPositions};
@@ -50,6 +51,8 @@ pub const COMMANDS: &[Command] = &[
     dump::RESTORE,
     dump::RESTORE_ASKING,
     migrate::MIGRATE,
+    sort::SORT,
+    sort::SORT_RO,
     wait::WAIT,
     wait::WAITAOF,
 ];

@@ -11,7 +11,7 @@ use crate::command::tips::tips;
 use crate::command::{Command, Flags, KeyPositions};
 
 /// Flags by the names that COMMAND INFO gives them, in its order.
-const FLAG_NAMES: [(Flags, &str); 18] = [
+const FLAG_NAMES: [(Flags, &str); 19] = [
     (Flags::WRITE, "write"),
     (Flags::READONLY, "readonly"),
     (Flags::DENYOOM, "denyoom"),
@@ -28,6 +28,7 @@ const FLAG_NAMES: [(Flags, &str); 18] = [
     (Flags::FAST, "fast"),
     (Flags::NO_AUTH, "no_auth"),
     (Flags::NO_MULTI, "no_multi"),
+    (Flags::NO_MANDATORY_KEYS, "no_mandatory_keys"),
     (Flags::MOVABLE_KEYS, "movablekeys"),
     (Flags::ALLOW_BUSY, "allow_busy"),
 ];
@@ -46,7 +47,9 @@ pub(super) fn reply_info(reply: &mut ReplyEncoder<'_>, table: &CommandTable, ent
         KeyPositions::Range { first, last, step } => (first as i64, i64::from(last), step as i64),
         KeyPositions::OneOrBehind { at, .. } => (at as i64, at as i64, 1),
         KeyPositions::Channels { last } => (1, i64::from(last), 1),
-        KeyPositions::TargetAndCounted { .. } | KeyPositions::FirstAndBehind { .. } => (1, 1, 1),
+        KeyPositions::TargetAndCounted { .. }
+        | KeyPositions::FirstAndBehind { .. }
+        | KeyPositions::Sort { .. } => (1, 1, 1),
         KeyPositions::None | KeyPositions::Counted { .. } | KeyPositions::HalfBehind { .. } => (0, 0, 0),
     };
     [first, last, step].into_iter().for_each(|number| reply.integer(number));
@@ -120,6 +123,29 @@ fn reply_key_specifications(reply: &mut ReplyEncoder<'_>, command: &Command) {
             let rest = [("lastkey", -1), ("keystep", 1), ("limit", 0)];
             reply_key_specification(reply, uses[1], Begin::Word(word, -2), "range", rest);
         }
+        KeyPositions::Sort { stores } => {
+            reply.set(2 + usize::from(stores));
+            reply_key_specification(reply, uses[0], Begin::Index(1), "range", ONE);
+            reply_unknown_keys(reply, KeyUse::SORT_PATTERN);
+            uses[1..].iter().for_each(|key_use| reply_unknown_keys(reply, *key_use));
+        }
+    }
+}
+
+/// A specification of keys that cannot be told from the arguments' positions.
+fn reply_unknown_keys(reply: &mut ReplyEncoder<'_>, key_use: KeyUse) {
+    reply.map(4);
+    reply.bulk(b"notes");
+    reply.bulk(key_use.notes().as_bytes());
+    reply.bulk(b"flags");
+    reply_flags(reply, key_use);
+    for step in ["begin_search", "find_keys"] {
+        reply.bulk(step.as_bytes());
+        reply.map(2);
+        reply.bulk(b"type");
+        reply.bulk(b"unknown");
+        reply.bulk(b"spec");
+        reply.map(0);
     }
 }
 
