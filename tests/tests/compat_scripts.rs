@@ -87,3 +87,8 @@ fn sorted_set_commands_reply_as_redis_does() {
 fn geo_commands_reply_as_redis_does() {
     check(include_str!("../compat/geo.txt"));
 }
+
+#[test]
+fn sort_replies_as_redis_does() {
+    check(include_str!("../compat/sort.txt"));
+}

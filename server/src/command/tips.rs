@@ -10,6 +10,8 @@ const MULTI_SHARD: &str = "request_policy:multi_shard";
 const SPECIAL_REQUEST: &str = "request_policy:special";
 
 const ALL_SUCCEEDED: &str = "response_policy:all_succeeded";
+const ONE_SUCCEEDED: &str = "response_policy:one_succeeded";
+const LOGICAL_AND: &str = "response_policy:agg_logical_and";
 const LEAST: &str = "response_policy:agg_min";
 const SUM: &str = "response_policy:agg_sum";
 const SPECIAL_RESPONSE: &str = "response_policy:special";
@@ -21,11 +23,16 @@ pub fn tips(full_name: &str) -> &'static [&'static str] {
         | "object|encoding" | "object|freq" | "object|idletime" | "object|refcount" | "pttl" | "spop"
         | "srandmember" | "sscan" | "time" | "ttl" | "zrandmember" | "zscan" => &[RANDOM],
         "command" | "command|docs" | "command|info" | "command|list" | "hgetall" | "hkeys" | "hvals"
-        | "module|list" | "sdiff" | "sinter" | "smembers" | "sunion" => &[RANDOM_ORDER],
-        "config|set" | "latency|reset" | "slowlog|reset" => &[ALL_NODES, ALL_SUCCEEDED],
+        | "function|list" | "module|list" | "sdiff" | "sinter" | "smembers" | "sunion" => &[RANDOM_ORDER],
+        "config|set" | "latency|reset" | "script|flush" | "script|load" | "slowlog|reset" => {
+            &[ALL_NODES, ALL_SUCCEEDED]
+        }
         "dbsize" => &[ALL_SHARDS, SUM],
         "del" | "exists" | "touch" | "unlink" => &[MULTI_SHARD, SUM],
-        "flushall" | "flushdb" | "memory|purge" | "ping" => &[ALL_SHARDS, ALL_SUCCEEDED],
+        "flushall" | "flushdb" | "function|delete" | "function|flush" | "function|load"
+        | "function|restore" | "memory|purge" | "ping" => &[ALL_SHARDS, ALL_SUCCEEDED],
+        "function|kill" | "script|kill" => &[ALL_SHARDS, ONE_SUCCEEDED],
+        "function|stats" => &[RANDOM, ALL_SHARDS, SPECIAL_RESPONSE],
         "info" | "memory|doctor" | "memory|malloc-stats" | "memory|stats" => {
             &[RANDOM, ALL_SHARDS, SPECIAL_RESPONSE]
         }
@@ -38,10 +45,22 @@ pub fn tips(full_name: &str) -> &'static [&'static str] {
         "msetnx" => &[MULTI_SHARD, LEAST],
         "randomkey" => &[ALL_SHARDS, RANDOM],
         "scan" => &[RANDOM, SPECIAL_REQUEST],
+        "script|exists" => &[ALL_SHARDS, LOGICAL_AND],
         "slowlog|get" => &[ALL_NODES, RANDOM],
         "slowlog|len" => &[ALL_NODES, SUM, RANDOM],
         "wait" => &[ALL_SHARDS, LEAST],
         "xadd" | "xautoclaim" | "xclaim" | "xinfo|consumers" | "xpending" | "xtrim" => &[RANDOM],
+        "cluster|bumpepoch"
+        | "cluster|count-failure-reports"
+        | "cluster|getkeysinslot"
+        | "cluster|info"
+        | "cluster|links"
+        | "cluster|nodes"
+        | "cluster|replicas"
+        | "cluster|shards"
+        | "cluster|slaves"
+        | "cluster|slots"
+        | "migrate" => &[RANDOM],
         _ => &[],
     }
 }

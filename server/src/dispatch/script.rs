@@ -284,7 +284,11 @@ impl Host for ScriptHost<'_, '_, '_, '_> {
 
     fn check_access(&mut self, arguments: Arguments<'_>) -> Option<bool> {
         let entry = self.script.thread.server.commands.resolve(arguments).ok()?;
-        entry.accepts(arguments.len()).then(|| permits(&self.session.user, entry, arguments).is_ok())
+        // Redis does not mind a wrong number of arguments here; which keys they are is not to be told then.
+        Some(match entry.accepts(arguments.len()) {
+            true => permits(&self.session.user, entry, arguments).is_ok(),
+            false => !self.session.user.is_restricted(),
+        })
     }
 
     fn writes(&self, arguments: Arguments<'_>) -> bool {

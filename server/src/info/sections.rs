@@ -118,6 +118,10 @@ fn memory(server: &View<'_>) -> Vec<Field> {
     let machine = total_memory_bytes();
     let ratio = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
     let used = allocator.allocated;
+    let scripts = server.scripts.usage();
+    let (vm_eval, vm_functions) = (scripts.scripts_vm_bytes as u64, scripts.functions_vm_bytes as u64);
+    let vm_total = vm_eval + vm_functions;
+    let scripts_bytes = (scripts.cached_bytes + scripts.libraries_bytes) as u64;
     vec![
         Field::gauge("used_memory", used, "Bytes that the allocator has handed out."),
         Field::text("used_memory_human", human(used)),
@@ -143,10 +147,23 @@ fn memory(server: &View<'_>) -> Vec<Field> {
         ),
         Field::gauge("total_system_memory", machine, "Bytes of the machine's memory."),
         Field::text("total_system_memory_human", human(machine)),
-        Field::text("used_memory_lua", "0"),
-        Field::text("used_memory_lua_human", human(0)),
-        Field::text("used_memory_scripts", "0"),
-        Field::text("used_memory_scripts_human", human(0)),
+        Field::gauge("used_memory_vm_eval", vm_eval, "Bytes of the interpreters for scripts."),
+        Field::text("used_memory_lua", vm_eval.to_string()),
+        Field::text("used_memory_lua_human", human(vm_eval)),
+        Field::gauge("used_memory_scripts_eval", scripts.cached_bytes as u64, "Bytes of cached scripts."),
+        Field::gauge("number_of_cached_scripts", scripts.cached_scripts as u64, "Cached scripts."),
+        Field::gauge("number_of_functions", scripts.functions as u64, "Functions of all libraries."),
+        Field::gauge("number_of_libraries", scripts.libraries as u64, "Libraries of functions."),
+        Field::gauge("used_memory_vm_functions", vm_functions, "Bytes of the interpreters for functions."),
+        Field::text("used_memory_vm_total", vm_total.to_string()),
+        Field::text("used_memory_vm_total_human", human(vm_total)),
+        Field::gauge(
+            "used_memory_functions",
+            scripts.libraries_bytes as u64,
+            "Bytes of libraries of functions.",
+        ),
+        Field::text("used_memory_scripts", scripts_bytes.to_string()),
+        Field::text("used_memory_scripts_human", human(scripts_bytes)),
         Field::gauge("maxmemory", limit, "The limit on the process' memory in bytes; 0 is none."),
         Field::text("maxmemory_human", human(limit)),
         Field::text("maxmemory_policy", server.config.eviction_policy().name()),

@@ -177,8 +177,14 @@ fn unpack_from(stack: &mut Stack<'_>, limit: Option<f64>, offset: f64) -> Result
     let mut input = Input { bytes: &bytes, at: offset as usize };
     let mut results = 0;
     while input.at < bytes.len() && (unlimited || f64::from(results) < limit) {
-        if let Err(problem) = input.push(stack) {
-            return Err(stack.raise(problem));
+        match input.push(stack) {
+            Ok(()) => {}
+            Err(problem @ (NIL_KEY | NAN_KEY)) => {
+                // Lua itself raises these, and knows no place in a native function.
+                stack.push_bytes(problem.as_bytes());
+                return Err(stack.raise_top());
+            }
+            Err(problem) => return Err(stack.raise(problem)),
         }
         results += 1;
     }
@@ -193,6 +199,8 @@ fn unpack_from(stack: &mut Stack<'_>, limit: Option<f64>, offset: f64) -> Result
 
 const MISSING: &str = "Missing bytes in input.";
 const BROKEN: &str = "Bad data format in input.";
+const NIL_KEY: &str = "table index is nil";
+const NAN_KEY: &str = "table index is NaN";
 
 /// What is being unpacked.
 struct Input<'b> {
@@ -214,9 +222,9 @@ impl<'b> Input<'b> {
             0xa0..=0xbf => stack.push_bytes(self.take(usize::from(mark & 31))?),
             0xc0 => stack.push_nil(),
             0xc2 | 0xc3 => stack.push_boolean(mark == 0xc3),
-            0xc4 | 0xd9 => self.push_string(stack, 1)?,
-            0xc5 | 0xda => self.push_string(stack, 2)?,
-            0xc6 | 0xdb => self.push_string(stack, 4)?,
+            0xd9 => self.push_string(stack, 1)?,
+            0xda => self.push_string(stack, 2)?,
+            0xdb => self.push_string(stack, 4)?,
             0xca => stack.push_number(f64::from(f32::from_bits(self.unsigned(4)? as u32))),
             0xcb => stack.push_number(f64::from_bits(self.unsigned(8)?)),
             0xcc..=0xcf => {
@@ -238,7 +246,7 @@ impl<'b> Input<'b> {
                 self.push_map(stack, length as usize)?;
             }
             0xe0..=0xff => stack.push_number(f64::from(mark as i8)),
-            0xc1 | 0xc7..=0xc9 | 0xd4..=0xd8 => return Err(BROKEN),
+            0xc1 | 0xc4..=0xc9 | 0xd4..=0xd8 => return Err(BROKEN),
         }
         Ok(())
     }
@@ -268,10 +276,10 @@ impl<'b> Input<'b> {
             self.push(stack)?;
             self.push(stack)?;
             if stack.kind(-2) == Kind::Nil {
-                return Err("table index is nil");
+                return Err(NIL_KEY);
             }
             if stack.number(-2).is_some_and(f64::is_nan) {
-                return Err("table index is NaN");
+                return Err(NAN_KEY);
             }
             if index > TABLE_SIZE_MAX {
                 return Err("table overflow");

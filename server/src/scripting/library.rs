@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use thermocline_protocol::double::write_double;
+
 use super::api::push_error;
 use super::lua::{Kind, Raised, Reference, Stack};
 use super::shebang::{BAD_NAME, ScriptFlags, valid_name};
@@ -89,12 +91,14 @@ fn describe(stack: &mut Stack<'_>, described: &mut Described) -> Result<(), Cow<
                         (representing named arguments)."
                 .into())
         }
-        (2, Kind::String, Kind::Function) => {
-            described.name = stack.bytes(1).map(<[u8]>::to_vec);
+        (2, Kind::String | Kind::Number, Kind::Function) => {
+            described.name = text(stack, 1);
             described.callback = Some(stack.keep());
             Ok(())
         }
-        (2, Kind::String, _) => Err("second argument to redis.register_function must be a function".into()),
+        (2, Kind::String | Kind::Number, _) => {
+            Err("second argument to redis.register_function must be a function".into())
+        }
         (2, ..) => Err("first argument to redis.register_function must be a string".into()),
         _ => Err("wrong number of arguments to redis.register_function".into()),
     }
@@ -109,16 +113,16 @@ fn describe_field(stack: &mut Stack<'_>, described: &mut Described) -> Result<()
     };
     match &name[..] {
         b"function_name" => {
-            let text = stack.bytes(-1);
-            let text =
-                text.ok_or("function_name argument given to redis.register_function must be a string")?;
-            described.name = Some(text.to_vec());
+            described.name = text(stack, -1);
+            if described.name.is_none() {
+                return Err("function_name argument given to redis.register_function must be a string".into());
+            }
         }
         b"description" => {
-            let text = stack.bytes(-1);
-            let text =
-                text.ok_or("description argument given to redis.register_function must be a string")?;
-            described.description = Some(text.to_vec());
+            described.description = text(stack, -1);
+            if described.description.is_none() {
+                return Err("description argument given to redis.register_function must be a string".into());
+            }
         }
         b"callback" => {
             if stack.kind(-1) != Kind::Function {
@@ -139,6 +143,16 @@ fn describe_field(stack: &mut Stack<'_>, described: &mut Described) -> Result<()
         _ => return Err("unknown argument given to redis.register_function".into()),
     }
     Ok(())
+}
+
+/// The string at `at`, or a number as one.
+fn text(stack: &Stack<'_>, at: i32) -> Option<Vec<u8>> {
+    let number = stack.number(at).map(|number| {
+        let mut text = Vec::new();
+        write_double(&mut text, number);
+        text
+    });
+    number.or_else(|| stack.bytes(at).map(<[u8]>::to_vec))
 }
 
 /// The flags that the table on top lists.

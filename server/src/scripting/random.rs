@@ -27,11 +27,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_numbers_are_those_of_lrand48() {
-        // `srand48(5)`, then `lrand48()` three times.
+    fn the_numbers_are_those_of_redis() {
+        // `math.randomseed(5) return {math.random(1000), math.random(1000)}`
         let mut random = Random::seeded(5);
-        let numbers: Vec<u32> = (0..3).map(|_| random.next()).collect();
-        assert!(numbers.iter().all(|&number| number < 1 << 31));
-        assert_eq!(numbers, [Random::seeded(5).next(), numbers[1], numbers[2]]);
+        let mut draw = || (f64::from(random.next()) / f64::from(i32::MAX) * 1000.0).floor() + 1.0;
+        assert_eq!([draw(), draw()], [525.0, 273.0]);
     }
 }

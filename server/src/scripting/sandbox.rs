@@ -8,7 +8,7 @@
 
 use super::api;
 use super::context::{Context, Engine};
-use super::lua::{Check, Kind, Lua, Native, Raised, Reference, Stack, Verdict};
+use super::lua::{BINARY_MARK, Check, Kind, Lua, Native, Raised, Reference, Stack, Verdict};
 use super::random::Random;
 use super::{bit, cjson, cmsgpack, structs};
 
@@ -24,10 +24,10 @@ const BASE: &[(&str, Option<Check>, Option<Native>)] = &[
     ("error", None, None),
     ("gcinfo", None, None),
     ("getmetatable", Some(before_getmetatable), None),
-    ("load", None, None),
+    ("load", Some(before_load), None),
     ("loadstring", Some(before_loadstring), None),
     ("next", Some(look_behind), None),
-    ("pcall", None, Some(after_pcall)),
+    ("pcall", Some(before_pcall), Some(after_pcall)),
     ("rawequal", None, None),
     ("rawget", Some(look_behind), None),
     ("rawset", Some(refuse_change), None),
@@ -46,25 +46,6 @@ const WRAPPED: &[(&str, &str, Option<Check>, Option<Native>)] = &[
     ("table", "foreach", Some(look_behind), None),
     ("coroutine", "resume", None, Some(after_xpcall)),
 ];
-
-/// The part of Lua's library that is easier said in Lua. It gets the original `load` and gives the one that scripts have,
-/// which refuses precompiled code: that could make the interpreter do anything. A blank before its mark makes it text, and
-/// an error as Redis has it.
-const LOAD: &str = "
-local load, byte, type = ...
-return function(read, name)
-    if type(read) ~= 'function' then return load(read) end
-    local is_first = true
-    local function piece()
-        local text = read()
-        if is_first and type(text) == 'string' and text ~= '' then
-            is_first = false
-            if byte(text) == 27 then text = ' ' .. text end
-        end
-        return text
-    end
-    return load(piece, name or '=(load)')
-end";
 
 /// The tables that an interpreter's owner works with.
 pub(super) struct Globals {
@@ -86,8 +67,6 @@ impl Globals {
         stack.push_table(0, 64);
         let globals = stack.top();
         copy_base(&mut stack, original, globals);
-        add_load(lua, original, globals);
-        let mut stack = lua.stack();
         add_libraries(&mut stack, original, globals);
         let mut functions = vec![api::SHARED];
         if engine == Engine::Scripts {
@@ -150,23 +129,6 @@ fn copy_base(stack: &mut Stack<'_>, original: i32, globals: i32) {
     stack.raw_set_name(globals, "pairs");
 }
 
-fn add_load(lua: &mut Lua, original: i32, globals: i32) {
-    lua.load(LOAD.as_bytes(), "=load").expect("it compiles");
-    let mut stack = lua.stack();
-    stack.raw_get_name(original, "load");
-    stack.raw_get_name(original, "string");
-    stack.raw_get_name(-1, "byte");
-    stack.remove(-2);
-    stack.raw_get_name(original, "type");
-    // It runs before any script does, and raises no error.
-    stack.push_native(|stack| Ok(stack.top()), 0);
-    stack.insert(1);
-    assert!(lua.call(3, 1), "it only makes a function");
-    let mut stack = lua.stack();
-    stack.remove(1);
-    stack.raw_set_name(globals, "load");
-}
-
 fn add_libraries(stack: &mut Stack<'_>, original: i32, globals: i32) {
     for name in ["table", "string", "math", "coroutine"] {
         assert_eq!(stack.raw_get_name(original, name), Kind::Table, "Lua has {name}");
@@ -190,7 +152,8 @@ fn add_libraries(stack: &mut Stack<'_>, original: i32, globals: i32) {
     stack.raw_set_name(-2, "clock");
     push_proxy(stack);
     stack.raw_set_name(globals, "os");
-    let modules: [(&str, fn(&mut Stack<'_>)); 4] = [
+    type PushModule = fn(&mut Stack<'_>);
+    let modules: [(&str, PushModule); 4] = [
         ("bit", bit::push_module),
         ("cjson", cjson::push_module),
         ("cmsgpack", cmsgpack::push_module),
@@ -327,8 +290,20 @@ fn before_getmetatable(stack: &mut Stack<'_>) -> Result<Verdict, Raised> {
     Ok(Verdict::Return(1))
 }
 
+fn before_load(stack: &mut Stack<'_>) -> Result<Verdict, Raised> {
+    if stack.kind(1) == Kind::Function {
+        stack.push_copy(1);
+        stack.wrap_reader();
+        stack.replace(1);
+    }
+    Ok(Verdict::Proceed)
+}
+
+/// Precompiled code could make the interpreter do anything. A blank before its mark makes it text, and an error as Redis
+/// has it.
 fn before_loadstring(stack: &mut Stack<'_>) -> Result<Verdict, Raised> {
-    if let Some(text @ [0x1b, ..]) = stack.bytes(1) {
+    let text = stack.bytes(1).filter(|text| text.first() == Some(&BINARY_MARK));
+    if let Some(text) = text {
         let spaced = [b" ", text].concat();
         if stack.top() == 1 {
             stack.push_copy(1);
@@ -337,6 +312,16 @@ fn before_loadstring(stack: &mut Stack<'_>) -> Result<Verdict, Raised> {
         stack.replace(1);
     }
     Ok(Verdict::Proceed)
+}
+
+/// Redis' pcall without a function calls the `true` that it would have returned.
+fn before_pcall(stack: &mut Stack<'_>) -> Result<Verdict, Raised> {
+    if stack.top() > 0 {
+        return Ok(Verdict::Proceed);
+    }
+    stack.push_boolean(false);
+    stack.push_bytes(b"attempt to call a boolean value");
+    Ok(Verdict::Return(2))
 }
 
 fn before_xpcall(stack: &mut Stack<'_>) -> Result<Verdict, Raised> {

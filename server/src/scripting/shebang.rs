@@ -70,7 +70,7 @@ pub(super) fn read_script_head(body: &[u8]) -> Result<ScriptHead, Cow<'static, s
         return Ok(ScriptHead { flags: ScriptFlags::NONE, is_plain: true, code_start: 0 });
     }
     let code_start = line_end(body).ok_or("ERR Invalid script shebang")?;
-    let words = split(&body[..code_start]).ok_or("ERR Invalid script shebang")?;
+    let words = split(&body[..code_start]).unwrap_or_default();
     let (engine, options) = words.split_first().ok_or("ERR Invalid engine in script shebang")?;
     if engine != b"#!lua" {
         return Err(quote("ERR Unexpected engine in script shebang: ", engine));

@@ -114,6 +114,8 @@ fn pack(stack: &mut Stack<'_>) -> Result<i32, Raised> {
     let mut format = Format::of_first_argument(stack)?;
     let mut out = Vec::new();
     let mut argument = 2;
+    // What is missing is nil, as messages say.
+    stack.push_nil();
     while let Some(item) = format.next(stack)? {
         out.resize(out.len() + format.padding(out.len(), item), 0);
         match item.option {
@@ -259,9 +261,9 @@ fn size(stack: &mut Stack<'_>) -> Result<i32, Raised> {
     while let Some(item) = format.next(stack)? {
         position = position.saturating_add(format.padding(position, item));
         match item.option {
-            b's' => return Err(stack.raise_argument(1, "variable-size format in struct.size")),
+            b's' => return Err(stack.raise_argument(1, "option 's' has no fixed size")),
             b'c' if item.bytes == 0 => {
-                return Err(stack.raise_argument(1, "variable-length format in struct.size"));
+                return Err(stack.raise_argument(1, "option 'c0' has no fixed size"));
             }
             option if !option.is_ascii_alphanumeric() => format.control(stack, option)?,
             _ => {}

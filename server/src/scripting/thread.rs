@@ -276,6 +276,9 @@ impl ThreadScripts {
                     RestorePolicy::Append | RestorePolicy::Replace => libraries.clone(),
                 };
                 for library in &loaded {
+                    if policy == RestorePolicy::Append && libraries.library(&library.name).is_some() {
+                        return Err(format!("ERR Library {} already exists", library.name).into());
+                    }
                     changed.add(Arc::clone(library), policy == RestorePolicy::Replace)?;
                 }
                 *libraries = changed;

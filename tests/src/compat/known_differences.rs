@@ -23,6 +23,14 @@ const KNOWN_DIFFERENCES: &[KnownDifference] = &[
         },
     },
     KnownDifference {
+        reason: "SORT of a sorted set makes it a skip list in Redis; here it leaves it as it is",
+        applies: |request, reference, subject| {
+            request.name() == "OBJECT"
+                && reference.as_bytes() == Some(b"skiplist")
+                && subject.as_bytes() == Some(b"listpack")
+        },
+    },
+    KnownDifference {
         reason: "7.2: LPOS refuses the one RANK whose sign cannot be changed",
         applies: |request, _, subject| {
             request.name() == "LPOS"
@@ -77,6 +85,12 @@ const KNOWN_DIFFERENCES: &[KnownDifference] = &[
                     [b"UNBLOCKED the stream key no longer", b"NOGROUP the consumer group"],
                 )
                 && is_one_of(subject, [b"NOGROUP No such key", b"WRONGTYPE"])
+        },
+    },
+    KnownDifference {
+        reason: "7.2: XREAD finds that a time to wait is too long",
+        applies: |request, _, subject| {
+            request.name() == "XREAD" && subject.as_bytes() == Some(b"ERR timeout is out of range")
         },
     },
     KnownDifference {

@@ -10,7 +10,7 @@ use crate::command::generic::glob::{self, Case};
 use crate::command::help::{Entry, reply_help};
 use crate::command::key_use::use_of_key;
 use crate::command::table::CommandEntry;
-use crate::command::{Context, Failure, Handler, KeyPositions};
+use crate::command::{Context, Failure, Flags, Handler, KeyPositions};
 use crate::dispatch::key_positions::key_positions;
 
 /// A row of this group. `Command` itself is what this file is about.
@@ -209,7 +209,7 @@ fn keys_of<'a>(
     }
     let keys: Vec<&[u8]> =
         key_positions(entry.command, request).map(|position| request.get(position)).collect();
-    if keys.is_empty() {
+    if keys.is_empty() && !entry.has(Flags::NO_MANDATORY_KEYS) {
         return Err(Failure::error("ERR Invalid arguments specified for command"));
     }
     Ok((entry.command, keys))

@@ -1,7 +1,7 @@
 //! From JSON to values.
 
 use super::number::read_number;
-use super::{NULL, Settings, settings, take_arguments};
+use super::{NULL, Settings, only_argument, settings};
 use crate::scripting::lua::stack::TABLE_SIZE_MAX;
 use crate::scripting::lua::{Raised, Stack};
 
@@ -9,7 +9,7 @@ use crate::scripting::lua::{Raised, Stack};
 const ROOM_PER_LEVEL: i32 = 6;
 
 pub(super) fn decode(stack: &mut Stack<'_>) -> Result<i32, Raised> {
-    take_arguments_of_decode(stack)?;
+    only_argument(stack)?;
     let Some(text) = stack.as_bytes(1) else { return Err(stack.raise_type(1, "string")) };
     let text = text.to_vec();
     if text.len() >= 2 && (text[0] == 0 || text[1] == 0) {
@@ -21,10 +21,6 @@ pub(super) fn decode(stack: &mut Stack<'_>) -> Result<i32, Raised> {
         Ok(()) => Ok(1),
         Err(problem) => Err(stack.raise(problem)),
     }
-}
-
-fn take_arguments_of_decode(stack: &mut Stack<'_>) -> Result<(), Raised> {
-    if stack.top() > 1 { take_arguments(stack, 1) } else { Ok(()) }
 }
 
 enum Token {
@@ -108,7 +104,10 @@ impl Decoder<'_> {
         self.depth += 1;
         match self.depth <= self.settings.decode_depth_max && stack.has_room(ROOM_PER_LEVEL) {
             true => Ok(()),
-            false => Err(format!("Found too many nested data structures ({})", self.depth)),
+            false => {
+                let (depth, at) = (self.depth, self.at);
+                Err(format!("Found too many nested data structures ({depth}) at character {at}"))
+            }
         }
     }
 

@@ -2,17 +2,14 @@
 
 use thermocline_protocol::double::write_general;
 
-use super::{Invalid, NULL, Settings, settings, take_arguments};
+use super::{Invalid, NULL, Settings, only_argument, settings};
 use crate::scripting::lua::{Kind, Raised, Stack};
 
 /// What encoding may need of the stack at one level.
 const ROOM_PER_LEVEL: i32 = 4;
 
 pub(super) fn encode(stack: &mut Stack<'_>) -> Result<i32, Raised> {
-    if stack.top() != 1 {
-        take_arguments(stack, 1)?;
-        stack.set_top(0);
-    }
+    only_argument(stack)?;
     let settings = settings(stack);
     let mut encoder = Encoder { out: Vec::new(), settings };
     match encoder.write(stack, 0) {
@@ -46,7 +43,7 @@ impl Encoder {
 
     fn write_table(&mut self, stack: &mut Stack<'_>, depth: i32) -> Result<(), String> {
         if depth > self.settings.encode_depth_max || !stack.has_room(ROOM_PER_LEVEL) {
-            return Err(format!("Cannot serialise, excessive depth ({depth})"));
+            return Err(format!("Cannot serialise, excessive nesting ({depth})"));
         }
         match self.array_length(stack)? {
             Some(length) if length > 0 => self.write_array(stack, length, depth),

@@ -1,6 +1,7 @@
 //! The `cjson` table: values as JSON, with lua-cjson's settings, number formats and messages.
 //!
-//! - [`encode`] and [`decode`]: the two directions. - [`number`]: numbers as C's `strtod` reads them.
+//! - [`encode`] and [`decode`]: the two directions.
+//! - [`number`]: numbers as C's `strtod` reads them.
 
 mod decode;
 mod encode;
@@ -109,6 +110,11 @@ fn settings(stack: &mut Stack<'_>) -> Settings {
 fn change(stack: &mut Stack<'_>, change: impl FnOnce(&mut Settings)) {
     let copy = copy(stack);
     change(&mut stack.context().json.borrow_mut()[copy]);
+}
+
+/// There is one argument.
+fn only_argument(stack: &mut Stack<'_>) -> Result<(), Raised> {
+    if stack.top() == 1 { Ok(()) } else { Err(stack.raise_argument(1, "expected 1 argument")) }
 }
 
 /// There are at most `count` arguments; those that are missing become nil.

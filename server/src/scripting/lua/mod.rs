@@ -20,7 +20,7 @@ pub(super) mod state;
 
 pub(super) use native::{Check, Native, Verdict};
 pub(super) use stack::{Kind, Reference, Stack};
-pub(super) use state::Lua;
+pub(super) use state::{BINARY_MARK, Lua};
 
 /// The value on top of the stack is to be raised as an error.
 #[derive(Debug)]

@@ -10,6 +10,7 @@ use mlua_sys as ffi;
 
 use super::Raised;
 use super::stack::{Kind, Stack};
+use super::state::BINARY_MARK;
 
 /// A function that Lua calls: its arguments are on the stack. It returns how many of the topmost values are its results.
 pub(in crate::scripting) type Native = fn(&mut Stack<'_>) -> Result<i32, Raised>;
@@ -59,6 +60,14 @@ impl Stack<'_> {
         assert!(self.kind(-1) == Kind::Function);
         // SAFETY: `call_handler` takes its second upvalue for a function.
         unsafe { self.push_closure(call_handler, std::ptr::null_mut(), 1) }
+    }
+
+    /// Wraps the function on top as a reader of source text: what it reads is never taken for precompiled code.
+    pub(in crate::scripting) fn wrap_reader(&mut self) {
+        assert!(self.kind(-1) == Kind::Function);
+        self.push_boolean(true);
+        // SAFETY: `call_reader` takes its second upvalue for a function, its third for whether nothing was read yet.
+        unsafe { self.push_closure(call_reader, std::ptr::null_mut(), 2) }
     }
 
     /// # Safety
@@ -130,4 +139,31 @@ unsafe extern "C-unwind" fn call_handler(raw: *mut ffi::lua_State) -> c_int {
         }
         1
     }
+}
+
+/// A reader: passes on what the function that is its second upvalue reads. Its third upvalue says whether that is the first
+/// piece, which must not begin as precompiled code does; with a blank before it, it is text.
+unsafe extern "C-unwind" fn call_reader(raw: *mut ffi::lua_State) -> c_int {
+    // SAFETY: as in `call_handler`.
+    unsafe {
+        ffi::lua_settop(raw, 0);
+        ffi::lua_pushvalue(raw, ffi::lua_upvalueindex(2));
+        ffi::lua_call(raw, 0, 1);
+        let is_first = ffi::lua_toboolean(raw, ffi::lua_upvalueindex(3)) != 0;
+        if is_first && or_abort(|| make_text(&mut Stack::new(raw))) {
+            ffi::lua_pushboolean(raw, 0);
+            ffi::lua_replace(raw, ffi::lua_upvalueindex(3));
+        }
+        1
+    }
+}
+
+/// Whether the value on top is a piece of source text, which it makes of precompiled code.
+fn make_text(stack: &mut Stack<'_>) -> bool {
+    let Some(piece) = stack.bytes(-1) else { return false };
+    if piece.first() == Some(&BINARY_MARK) {
+        let spaced = [b" ", piece].concat();
+        stack.push_bytes(&spaced);
+    }
+    stack.length(-1) > 0
 }

@@ -224,13 +224,6 @@ impl Stack<'_> {
         }
     }
 
-    /// Whether two values are the same, without asking metatables.
-    pub(in crate::scripting) fn is_same(&self, one: i32, other: i32) -> bool {
-        assert!(self.kind(one) != Kind::None && self.kind(other) != Kind::None);
-        // SAFETY: both positions are there.
-        unsafe { ffi::lua_rawequal(self.raw, one, other) != 0 }
-    }
-
     /// Pushes nil.
     #[inline]
     pub(in crate::scripting) fn push_nil(&mut self) {

@@ -18,7 +18,7 @@ use crate::scripting::context::Context;
 const INSTRUCTIONS_BETWEEN_LOOKS: c_int = 100_000;
 
 /// What precompiled code begins with. It can make the interpreter do anything, so none is ever loaded.
-const BINARY_MARK: u8 = 0x1b;
+pub(in crate::scripting) const BINARY_MARK: u8 = 0x1b;
 
 /// A Lua interpreter.
 pub(in crate::scripting) struct Lua {

@@ -6,6 +6,7 @@
 //!
 //! - [`string`]: strings and lengths, which everything else is made of.
 //! - [`listpack`], [`ziplist`]: small collections as one string.
+//! - [`functions`]: libraries of functions, for FUNCTION DUMP.
 //! - [`list`], [`set`], [`sorted_set`], [`hash`], [`stream`]: what the types are made of.
 //!
 //! **Invariant:** [`dump`] writes what redis-server 7.0 writes for the same string, byte for byte, and for other types
@@ -13,6 +14,7 @@
 
 #[cfg(test)]
 mod collections;
+mod functions;
 mod hash;
 mod list;
 mod listpack;
@@ -24,6 +26,8 @@ mod ziplist;
 
 use crc::{CRC_64_REDIS, Crc, Table};
 use thermocline_engine::value::{IntegerDigits, Value};
+
+pub use functions::{FunctionPayloadError, dump_functions, restore_functions};
 
 use super::lzf::Compressor;
 use crate::config::Config;
@@ -65,9 +69,25 @@ pub fn dump(value: &Value, compressor: &mut Compressor) -> Vec<u8> {
         Value::Stream(stream) => stream::write(stream, &mut payload, compressor),
     }
     let version = if hash::is_of_redis_7_4(payload[0]) { VERSION_OF_REDIS_7_4 } else { WRITTEN_VERSION };
+    sealed(payload, version)
+}
+
+/// A payload with its footer.
+fn sealed(mut payload: Vec<u8>, version: u16) -> Vec<u8> {
     payload.extend(version.to_le_bytes());
     payload.extend(CHECKSUM.checksum(&payload).to_le_bytes());
     payload
+}
+
+/// What a payload holds before its footer; `None` if that does not fit.
+fn opened(payload: &[u8]) -> Option<&[u8]> {
+    let body_bytes = payload.len().checked_sub(FOOTER_BYTES)?;
+    let (checked, checksum) = payload.split_at(payload.len() - size_of::<u64>());
+    let (body, version) = checked.split_at(body_bytes);
+    let version = u16::from_le_bytes([version[0], version[1]]);
+    let newest_version =
+        if hash::is_of_redis_7_4(payload[0]) { VERSION_OF_REDIS_7_4 } else { NEWEST_VERSION };
+    (version <= newest_version && CHECKSUM.checksum(checked).to_le_bytes() == checksum).then_some(body)
 }
 
 /// The value of a payload, represented as the settings say.
@@ -75,15 +95,7 @@ pub fn dump(value: &Value, compressor: &mut Compressor) -> Vec<u8> {
 /// # Errors
 /// [`PayloadError`], the footer's first.
 pub fn restore(payload: &[u8], config: &Config) -> Result<Value, PayloadError> {
-    let body_bytes = payload.len().checked_sub(FOOTER_BYTES).ok_or(PayloadError::VersionOrChecksum)?;
-    let (checked, checksum) = payload.split_at(payload.len() - size_of::<u64>());
-    let (body, version) = checked.split_at(body_bytes);
-    let version = u16::from_le_bytes([version[0], version[1]]);
-    let newest_version =
-        if hash::is_of_redis_7_4(payload[0]) { VERSION_OF_REDIS_7_4 } else { NEWEST_VERSION };
-    if version > newest_version || CHECKSUM.checksum(checked).to_le_bytes() != checksum {
-        return Err(PayloadError::VersionOrChecksum);
-    }
+    let body = opened(payload).ok_or(PayloadError::VersionOrChecksum)?;
     let (&type_number, body) = body.split_first().ok_or(PayloadError::BadFormat)?;
     let mut body = Reader(body);
     let value = match type_number {
