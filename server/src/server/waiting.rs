@@ -209,6 +209,12 @@ impl WaitingClients {
         self.databases.lock().get(database).map_or(Vec::new(), |queues| queues.keys().cloned().collect())
     }
 
+    /// Something about a key has changed that concerns nobody but those who wait for it, such as a consumer group that is
+    /// gone. The key's shard is locked.
+    pub(crate) fn wake(&self, database: usize, key: &[u8]) {
+        self.changed(database, key, Change::Written);
+    }
+
     pub(super) fn changed(&self, database: usize, key: &[u8], change: Change) {
         if !self.is_empty() {
             self.key_changed(database, key, change);

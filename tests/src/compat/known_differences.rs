@@ -80,6 +80,12 @@ const KNOWN_DIFFERENCES: &[KnownDifference] = &[
         },
     },
     KnownDifference {
+        reason: "7.2: XREAD finds that a time to wait is too long",
+        applies: |request, _, subject| {
+            request.name() == "XREAD" && subject.as_bytes() == Some(b"ERR timeout is out of range")
+        },
+    },
+    KnownDifference {
         reason: "7.4: XREAD takes + for the last entry",
         applies: |request, reference, _| {
             request.name() == "XREAD"

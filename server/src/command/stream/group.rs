@@ -5,7 +5,7 @@ use thermocline_engine::value::stream::{Group, StreamValue};
 use thermocline_protocol::Arguments;
 
 use super::id::{parse, parse_id_or_end};
-use super::{change, change_untold, is_there, no_such_group, stream};
+use super::{change_untold, is_there, no_such_group, stream};
 use crate::command::arguments::{integer, is_word};
 use crate::command::help::{Entry, reply_help};
 use crate::command::{Context, Failure, KeyContext};
@@ -89,8 +89,9 @@ pub(super) fn destroy(context: &mut KeyContext<'_>, arguments: Arguments<'_>) ->
     let (key, group) = (arguments.get(2), arguments.get(3));
     let exists = existing(context, key)?.group(group).is_some();
     if exists {
+        change_untold(&mut context.keys, key, |stream| stream.remove_group(group))?;
         // Those who wait for its entries are to be told that it is gone.
-        change(&mut context.keys, key, |stream| stream.remove_group(group))?;
+        context.server.observers.waiting.wake(context.keys.database(), key);
         context.notify(EventClass::STREAM, "xgroup-destroy", key);
     }
     context.reply.integer(i64::from(exists));

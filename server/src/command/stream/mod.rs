@@ -59,7 +59,7 @@ fn is_there(keys: &mut Keys<'_>, key: &[u8]) -> Result<bool, Failure> {
     }
 }
 
-/// Changes the entries of a stream that was read before, or its groups where those who wait are to be told.
+/// Changes the entries of a stream that was read before.
 ///
 /// # Errors
 /// [`Failure::Cold`].

@@ -78,10 +78,10 @@ fn milliseconds(rng: &mut StdRng) -> u64 {
     }
 }
 
-/// Never one of the clock.
+/// Never one of the clock, or the last of all.
 fn new_id(rng: &mut StdRng) -> Vec<u8> {
     match rng.random_range(0..30) {
-        0..=2 => Some(id(rng)).filter(|id| id != b"*").unwrap_or_default(),
+        0..=2 => Some(id(rng)).filter(|id| id != b"*" && !id.starts_with(b"1844")).unwrap_or_default(),
         3 => format!("{}-*", rng.random_range(1..100)).into_bytes(),
         _ => format!("{}-*", milliseconds(rng)).into_bytes(),
     }
@@ -157,15 +157,8 @@ fn xrange(rng: &mut StdRng) -> Request {
     if rng.random() { request.arg("COUNT").arg(small(rng)) } else { request }
 }
 
-/// COUNT and BLOCK, where it waits at most a moment.
-fn read_options(rng: &mut StdRng, mut request: Request) -> Request {
-    if rng.random_ratio(3, 4) {
-        request = request.arg("COUNT").arg(small(rng));
-    }
-    if rng.random_ratio(1, 25) {
-        request = request.arg("BLOCK").arg(pick(rng, &["1", "2", "-1", "abc"]));
-    }
-    request
+fn count(rng: &mut StdRng, request: Request) -> Request {
+    if rng.random_ratio(3, 4) { request.arg("COUNT").arg(small(rng)) } else { request }
 }
 
 fn streams(rng: &mut StdRng, request: Request, mut id: impl FnMut(&mut StdRng) -> Vec<u8>) -> Request {
@@ -181,7 +174,11 @@ fn streams(rng: &mut StdRng, request: Request, mut id: impl FnMut(&mut StdRng) -
 }
 
 fn xread(rng: &mut StdRng) -> Request {
-    let request = read_options(rng, Request::new("XREAD"));
+    let mut request = count(rng, Request::new("XREAD"));
+    if rng.random_ratio(1, 25) {
+        // It waits at most a moment.
+        request = request.arg("BLOCK").arg(pick(rng, &["1", "2", "-1", "abc"]));
+    }
     streams(rng, request, |rng| match rng.random_range(0..10) {
         0 => b"$".to_vec(),
         1 => b">".to_vec(),
@@ -190,9 +187,10 @@ fn xread(rng: &mut StdRng) -> Request {
     })
 }
 
+/// Without BLOCK: 7.0 takes times that 7.2 finds too long, so that the groups would come apart.
 fn xreadgroup(rng: &mut StdRng) -> Request {
     let mut request = Request::new("XREADGROUP").arg("GROUP").arg(group(rng)).arg(consumer(rng));
-    request = read_options(rng, request);
+    request = count(rng, request);
     if rng.random_ratio(1, 8) {
         request = request.arg("NOACK");
     }

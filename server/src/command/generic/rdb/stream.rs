@@ -245,3 +245,123 @@ fn id_of_raw(raw: [u8; 16]) -> StreamId {
 fn read_id(body: &mut Reader<'_>) -> Option<StreamId> {
     Some(StreamId::new(body.length()? as u64, body.length()? as u64))
 }
+
+#[cfg(test)]
+mod tests {
+    use thermocline_engine::value::Value;
+
+    use super::super::tests::{restored, signed};
+    use super::super::{PayloadError, dump};
+    use super::*;
+
+    /// What redis-server 7.0.15 wrote of a stream of the entries 1-1 (deleted), 1-2 and 2-0, and a group `g` with a consumer
+    /// `c`, to which 1-2 was delivered: the nodes and the number of entries.
+    const NODES: &[u8] = b"\x01\x10\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x01\
+        \x3d\x3d\0\0\0\x18\0\x02\x01\x01\x01\x01\x01\x81a\x02\0\x01\x03\x01\0\x01\0\x01\x01\x01\x04\x01\
+        \x02\x01\0\x01\x01\x01\x02\x01\x04\x01\0\x01\x01\x01\xdf\xff\x02\x02\x01\x81b\x02\x81x\x02\x81a\x02\xdf\xfb\x02\
+        \x08\x01\xff\x02";
+    const LAST_ID: &[u8] = b"\x02\x00";
+    /// The first id, the highest deleted one, and how many entries were added.
+    const HISTORY: &[u8] = b"\x01\x02\x01\x01\x03";
+    const GROUP: &[u8] = b"\x01\x01g\x01\x02";
+    const ENTRIES_READ: &[u8] = b"\x02";
+    const PENDING: &[u8] = b"\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02\x9af\x1f\x09\xa2\x01\0\0\x01";
+    const CONSUMER: &[u8] = b"\x01\x01c\x9af\x1f\x09\xa2\x01\0\0";
+    const ACTIVE_AT: &[u8] = b"\x9bf\x1f\x09\xa2\x01\0\0";
+    const PENDING_IDS: &[u8] = b"\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02";
+    const TIME: u64 = 1_795_449_382_554;
+
+    fn payload_of(type_number: u8) -> Vec<u8> {
+        let since = |first: u8, part: &'static [u8]| if type_number >= first { part } else { b"" };
+        [
+            &[type_number],
+            NODES,
+            LAST_ID,
+            since(TYPE_STREAM_2, HISTORY),
+            GROUP,
+            since(TYPE_STREAM_2, ENTRIES_READ),
+            PENDING,
+            CONSUMER,
+            since(TYPE_STREAM_3, ACTIVE_AT),
+            PENDING_IDS,
+        ]
+        .concat()
+    }
+
+    fn read_back(body: &[u8]) -> Result<StreamValue, PayloadError> {
+        restored(&signed(body, 10)).map(|value| match value {
+            Value::Stream(stream) => stream,
+            other => panic!("{other:?}"),
+        })
+    }
+
+    #[test]
+    fn streams_are_written_as_redis_writes_them() {
+        let body = payload_of(TYPE_STREAM_2);
+        let value = Value::from(read_back(&body).expect("a stream"));
+        assert_eq!(dump(&value, &mut Compressor::new()), signed(&body, 10));
+    }
+
+    #[test]
+    fn every_form_is_read() {
+        for (type_number, added, max_deleted_id, entries_read, active_at) in [
+            // What is not told is guessed as Redis guesses it.
+            (TYPE_STREAM, 2, StreamId::MIN, Some(1), TIME),
+            (TYPE_STREAM_2, 3, StreamId::new(1, 1), Some(2), TIME),
+            (TYPE_STREAM_3, 3, StreamId::new(1, 1), Some(2), TIME + 1),
+        ] {
+            let stream = read_back(&payload_of(type_number)).expect("a stream");
+            let log = stream.log();
+            assert_eq!((log.len(), log.added(), log.max_deleted_id()), (2, added, max_deleted_id));
+            assert_eq!((log.first_id(), log.last_id()), (StreamId::new(1, 2), StreamId::new(2, 0)));
+            let group = stream.group(b"g").expect("it is there");
+            assert_eq!((group.last_delivered(), group.entries_read()), (StreamId::new(1, 2), entries_read));
+            let (_, consumer) = group.consumers().next().expect("it has one");
+            assert_eq!((consumer.name(), consumer.pending_count()), (&b"c"[..], 1));
+            assert_eq!(
+                (consumer.seen_at(), consumer.active_at()),
+                (UnixMillis(TIME), Some(UnixMillis(active_at)))
+            );
+            let pending = group.pending(StreamId::new(1, 2)).expect("it is pending");
+            assert_eq!((pending.delivered_at, pending.deliveries), (UnixMillis(TIME), 1));
+        }
+    }
+
+    #[test]
+    fn damaged_streams_are_refused_or_harmless() {
+        for type_number in [TYPE_STREAM, TYPE_STREAM_2, TYPE_STREAM_3] {
+            let body = payload_of(type_number);
+            for length in 0..body.len() {
+                assert!(read_back(&body[..length]).is_err(), "{length} bytes of type {type_number}");
+            }
+            for at in 1..body.len() {
+                for flip in [0x01, 0x40, 0x80, 0xff] {
+                    let mut damaged = body.clone();
+                    damaged[at] ^= flip;
+                    if let Ok(stream) = read_back(&damaged) {
+                        let again = dump(&Value::from(stream), &mut Compressor::new());
+                        assert!(restored(&again).is_ok(), "byte {at} of type {type_number}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn parts_that_contradict_each_other_are_refused() {
+        let body = payload_of(TYPE_STREAM_2);
+        let nodes = 1..1 + NODES.len();
+        for (at, byte) in [
+            // Another number of entries, a last id below the last entry, an entry pending twice or with nobody.
+            (nodes.end - 1, 3),
+            (nodes.end, 1),
+            (body.len() - PENDING_IDS.len(), 0),
+            (body.len() - 1, 3),
+        ] {
+            let mut wrong = body.clone();
+            assert_ne!(wrong[at], byte);
+            wrong[at] = byte;
+            assert!(read_back(&wrong).is_err(), "byte {at}");
+        }
+    }
+}
