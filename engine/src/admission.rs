@@ -153,7 +153,7 @@ impl Engine {
         if self.device().is_some() {
             // The background thread demotes, and deletes where the SSD is full and the policy allows it.
             let is_full = self.waiters().ssd_is_full.load(Ordering::Relaxed);
-            return if is_full { Admission::Refuse } else { Admission::Wait };
+            return if is_full || self.is_hopeless() { Admission::Refuse } else { Admission::Wait };
         }
         for _ in 0..EVICTIONS_PER_COMMAND {
             if !self.evict_one() {
@@ -165,6 +165,12 @@ impl Engine {
         }
         // So many deletions did not make room: the next command goes on with them.
         Admission::Refuse
+    }
+
+    /// Whether there would be no room even with all values on the SSD, and nothing may be deleted: the keys alone, and what
+    /// else the process needs, take all of `maxmemory`.
+    fn is_hopeless(&self) -> bool {
+        self.budget().limit_bytes() == 0 && self.settings().eviction_policy == EvictionPolicy::NoEviction
     }
 
     /// Deletes the best of a few keys by `maxmemory-policy`; false where none may be deleted.

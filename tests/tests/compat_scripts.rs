@@ -49,6 +49,11 @@ fn hyperloglog_commands_reply_as_redis_does() {
 }
 
 #[test]
+fn messages_are_those_of_redis() {
+    check(include_str!("../compat/messages.txt"));
+}
+
+#[test]
 fn transactions_reply_as_redis_does() {
     check(include_str!("../compat/transactions.txt"));
 }
@@ -81,4 +86,9 @@ fn sorted_set_commands_reply_as_redis_does() {
 #[test]
 fn geo_commands_reply_as_redis_does() {
     check(include_str!("../compat/geo.txt"));
+}
+
+#[test]
+fn sort_replies_as_redis_does() {
+    check(include_str!("../compat/sort.txt"));
 }

@@ -71,3 +71,18 @@ fn a_monitor_sees_its_own_commands_behind_their_replies_until_it_ends() {
     assert_eq!(monitor.text("PING"), "PONG");
     assert!(!other.text("CLIENT LIST").contains(" flags=O "));
 }
+
+#[test]
+fn a_command_that_waits_is_shown_once_when_it_begins_to() {
+    let server = ServerOptions::subject().start();
+    let mut monitor = server.connect();
+    assert_eq!(monitor.text("MONITOR"), "OK");
+    let (mut waiter, mut other) = (server.connect(), server.connect());
+    waiter.send(&["BLPOP", "l", "0"]);
+    assert!(shown(&mut monitor).ends_with("\"BLPOP\" \"l\" \"0\""));
+    other.line("RPUSH l x");
+    assert!(shown(&mut monitor).ends_with("\"RPUSH\" \"l\" \"x\""));
+    waiter.receive();
+    waiter.line("PING");
+    assert!(shown(&mut monitor).ends_with("\"PING\""));
+}

@@ -123,12 +123,6 @@ impl<T> MemberTable<T> {
         Some(&self.leaf(at).items[slot])
     }
 
-    /// Takes any item out.
-    pub(crate) fn remove_random(&mut self, random: impl FnMut() -> u64) -> Option<T> {
-        let (at, slot) = self.random_slot(random)?;
-        Some(self.remove_at(at, slot))
-    }
-
     /// Visits at least `count` items, if there are as many, from a cursor on, and returns the cursor behind them: 0 at the end,
     /// as at the start. What is in the table from start to end of an iteration is visited, and more than once only if
     /// the table shrank meanwhile.
@@ -500,11 +494,6 @@ mod tests {
         let mut drawn = vec![0u32; 300];
         (0..300_000).for_each(|_| drawn[*table.random(&mut bits).unwrap() as usize] += 1);
         assert!(drawn.iter().all(|count| (850..1150).contains(count)), "{drawn:?}");
-        let mut taken = BTreeSet::new();
-        while let Some(item) = table.remove_random(&mut bits) {
-            assert!(taken.insert(item));
-        }
-        assert_eq!((taken.len(), table.len(), table.random(bits)), (300, 0, None));
     }
 
     #[test]

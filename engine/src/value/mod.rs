@@ -2,16 +2,12 @@
 
 mod codec;
 mod counted_pack;
-// The users of elements and packs, the collections, come one by one.
-#[allow(dead_code)]
 mod element;
 mod hash;
 mod list;
 mod member;
 mod member_hash;
-#[allow(dead_code)]
 mod member_table;
-#[allow(dead_code)]
 mod pack;
 mod set;
 mod sorted_set;

@@ -54,16 +54,6 @@ impl<'a, const TWO_WAY: bool> Elements<'a, TWO_WAY> {
         Some(count)
     }
 
-    /// How many elements there are; walks over them.
-    pub(crate) fn count(self) -> usize {
-        let (mut at, mut count) = (0, 0);
-        while at < self.0.len() {
-            at = self.after(at);
-            count += 1;
-        }
-        count
-    }
-
     /// The element at a position, and the position after it; `None` at the end.
     #[inline]
     pub(crate) fn get(self, at: usize) -> Option<(Element<'a>, usize)> {
@@ -144,13 +134,6 @@ impl TwoWayPack<'_> {
 pub(crate) struct PackIter<'a, const TWO_WAY: bool> {
     pack: Elements<'a, TWO_WAY>,
     at: usize,
-}
-
-impl<const TWO_WAY: bool> PackIter<'_, TWO_WAY> {
-    /// The position of the next element.
-    pub(crate) fn position(&self) -> usize {
-        self.at
-    }
 }
 
 impl<'a, const TWO_WAY: bool> Iterator for PackIter<'a, TWO_WAY> {
@@ -352,7 +335,6 @@ mod tests {
             let elements = Elements::<TWO_WAY>::new(&pack);
             assert_eq!(unpacked::<TWO_WAY>(&pack), model);
             assert_eq!(Elements::<TWO_WAY>::check(&pack), Some(model.len()));
-            assert_eq!(elements.count(), model.len());
             let expected = model.iter().position(|element| element == one);
             let found = elements.find(&Encoded::new(one), 0, 1);
             assert_eq!(found, expected.map(|index| elements.position(index)));
@@ -372,7 +354,7 @@ mod tests {
         fn any_bytes_are_checked_without_harm(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
             if let Some(count) = Pack::check(&bytes) {
                 prop_assert_eq!(packed::<false>(&unpacked::<false>(&bytes)), bytes.clone());
-                prop_assert_eq!(Pack::new(&bytes).count(), count);
+                prop_assert_eq!(Pack::new(&bytes).iter().count(), count);
             }
             if TwoWayPack::check(&bytes).is_some() {
                 prop_assert_eq!(packed::<true>(&unpacked::<true>(&bytes)), bytes);

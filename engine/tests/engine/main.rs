@@ -5,6 +5,7 @@ mod faults;
 mod fields;
 mod gc;
 mod model;
+mod observers;
 mod oversize;
 mod promotion;
 mod races;

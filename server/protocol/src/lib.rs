@@ -12,7 +12,7 @@
 //! * [`integer`]: Redis' strict reading of decimal integers.
 //! * [`reply`]: appends replies to a `Vec<u8>`, in the connection's protocol version.
 //! * [`double`]: how replies print floating-point numbers.
-//! * [`client`]: the other end of the wire, for benchmarks and tests.
+//! * [`client`]: the other end of the wire, for benchmarks, tests, and a server that is another one's client.
 //!
 //! **Invariant:** nothing here panics, loops or allocates without bound on account of the bytes it is given.
 

@@ -34,6 +34,8 @@ impl KeyUse {
     pub const DELETE: Self = Self::new(&["RM", "delete"]);
     /// Replies with what the value holds, and deletes the key.
     pub const TAKE: Self = Self::new(&["RW", "access", "delete"]);
+    /// The same, of keys that the specification does not find all of.
+    pub const TAKE_INCOMPLETE: Self = Self::new(&["RW", "access", "delete", "incomplete"]);
     /// Takes something out of what there is.
     pub const REMOVE: Self = Self::new(&["RW", "delete"]);
     /// Adds to what there is.
@@ -78,6 +80,18 @@ impl KeyUse {
     pub const PFCOUNT: Self = Self {
         notes: "RW because it may change the internal representation of the key, and propagate to replicas",
         ..Self::READ_AND_RECODE
+    };
+    /// The keys that SORT's patterns lead to.
+    pub const SORT_PATTERN: Self = Self {
+        notes: "For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content \
+                of the key we sort",
+        ..Self::READ
+    };
+    /// The key behind SORT's STORE.
+    pub const SORT_TARGET: Self = Self {
+        notes: "For the optional STORE keyword. It is marked 'unknown' because the keyword can appear anywhere in the \
+                argument array",
+        ..Self::OVERWRITE
     };
     /// Replies with what the value holds, and may represent it in another way.
     pub const READ_AND_RECODE: Self = Self::new(&["RW", "access"]);

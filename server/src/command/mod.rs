@@ -143,6 +143,8 @@ impl Flags {
     pub const ALLOW_BUSY: Self = Self(1 << 15);
     /// Not allowed while the data set is loading in the background.
     pub const NO_ASYNC_LOADING: Self = Self(1 << 16);
+    /// Works on a slot that a cluster's node is only about to get.
+    pub const ASKING: Self = Self(1 << 17);
 
     /// May be called without any key, though it has key positions.
     pub const NO_MANDATORY_KEYS: Self = Self(1 << 17);
@@ -210,6 +212,23 @@ pub enum KeyPositions {
         from: usize,
         /// Other options, in upper case, and how many arguments each takes, which may look like one of the words.
         others: &'static [(&'static str, usize)],
+    },
+    /// The argument at `at`; where that is empty and one of the options is this word, all that follows the word.
+    OneOrBehind {
+        /// The position of the key that may be empty.
+        at: usize,
+        /// The word, in upper case.
+        word: &'static str,
+        /// Where the options begin.
+        from: usize,
+        /// Options with arguments of their own, in upper case, and how many; they are not searched for the word.
+        options: &'static [(&'static str, usize)],
+    },
+    /// SORT's: the first argument, and what follows the last STORE, which is written to. The keys that its patterns lead
+    /// to are not among the arguments.
+    Sort {
+        /// Whether there may be a STORE.
+        stores: bool,
     },
 }
 

@@ -78,7 +78,9 @@ impl Parser {
         });
         let word = self.until(&[' ', '=', '#', '@', '!', '.', ']', ')', '>']);
         let mut argument = Argument { name: word.to_owned(), kind: word, token, ..Argument::default() };
-        if self.takes('=') {
+        if self.takes('=') && self.rest.starts_with(|letter: char| letter.is_ascii_uppercase()) {
+            (argument.kind, argument.token) = ("pure-token", Some(self.until(&[' ', ']', ')', '>'])));
+        } else if self.rest.starts_with(['<', '(']) {
             (argument.kind, argument.members) = match self.takes('<') {
                 true => ("oneof", self.sequence(Some('>'))),
                 false => {
@@ -98,7 +100,7 @@ impl Parser {
 
     fn suffixes(&mut self, argument: &mut Argument) {
         if self.takes('#') {
-            let number = self.until(&[' ', '.', ']', ')', '>']);
+            let number = self.until(&[' ', '@', '!', '.', ']', ')', '>']);
             argument.key_specification = Some(number.parse().expect("a number"));
         }
         if self.takes('@') {

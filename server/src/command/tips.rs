@@ -50,6 +50,17 @@ pub fn tips(full_name: &str) -> &'static [&'static str] {
         "slowlog|len" => &[ALL_NODES, SUM, RANDOM],
         "wait" => &[ALL_SHARDS, LEAST],
         "xadd" | "xautoclaim" | "xclaim" | "xinfo|consumers" | "xpending" | "xtrim" => &[RANDOM],
+        "cluster|bumpepoch"
+        | "cluster|count-failure-reports"
+        | "cluster|getkeysinslot"
+        | "cluster|info"
+        | "cluster|links"
+        | "cluster|nodes"
+        | "cluster|replicas"
+        | "cluster|shards"
+        | "cluster|slaves"
+        | "cluster|slots"
+        | "migrate" => &[RANDOM],
         _ => &[],
     }
 }

@@ -69,6 +69,8 @@ pub(super) struct Batch<'a> {
     pub(super) last_command: Option<usize>,
     /// What the next command that finds a value cold replies, instead of fetching it (again).
     pub(super) fetch_failure: Option<Cow<'static, str>>,
+    /// The command at hand was shown to MONITOR when it began to wait.
+    pub(super) is_shown: bool,
     /// The next command has waited for memory as long as it may.
     pub(super) waited_for_room: bool,
 }
@@ -97,6 +99,7 @@ impl<'a> Batch<'a> {
             answered: 0,
             last_command: None,
             fetch_failure: None,
+            is_shown: false,
             waited_for_room: false,
         }
     }

@@ -242,6 +242,7 @@ impl<'a> Batch<'a> {
             }
             Err(Failure::Blocked(_)) => {
                 self.output.truncate(start);
+                hearing::show(self.server, self.session, entry, arguments);
                 return Outcome::Blocked;
             }
             Err(Failure::HeldUp) => {
@@ -277,7 +278,9 @@ impl<'a> Batch<'a> {
         if duration_ns >= self.slow_ns {
             self.note_slow(entry, arguments, duration_ns, waited_ns);
         }
-        hearing::show(self.server, self.session, entry, arguments);
+        if !std::mem::take(&mut self.is_shown) {
+            hearing::show(self.server, self.session, entry, arguments);
+        }
         if let Some(hearing) = &mut self.session.hearing
             && self.session.transaction.is_none()
         {

@@ -22,6 +22,14 @@ impl Positions {
         Self { lead: None, next: first, step, left: end.saturating_sub(first).div_ceil(step) }
     }
 
+    /// The first argument, of `count`, and perhaps another one.
+    fn first_and(other: Option<usize>, count: usize) -> Self {
+        match other {
+            Some(at) => Self { lead: Some(1), ..Self::range(at, at + 1, 1) },
+            None => Self::range(1, 2.min(count), 1),
+        }
+    }
+
     fn counted(at: usize, arguments: Arguments<'_>) -> Self {
         let announced = if at < arguments.len() { parse_integer(arguments.get(at)) } else { None };
         let keys = announced.and_then(|keys| usize::try_from(keys).ok()).unwrap_or(0);
@@ -82,10 +90,29 @@ pub fn key_positions(command: &Command, arguments: Arguments<'_>) -> Positions {
             Positions::range(at + 1, at + 1 + keys, 1)
         }
         KeyPositions::FirstAndBehind { words, from, others } => {
-            match last_behind(arguments, words, from, others) {
-                Some(at) => Positions { lead: Some(1), ..Positions::range(at, at + 1, 1) },
-                None => Positions::range(1, 2.min(count), 1),
+            Positions::first_and(last_behind(arguments, words, from, others), count)
+        }
+        KeyPositions::Sort { stores: false } => Positions::first_and(None, count),
+        KeyPositions::Sort { stores: true } => {
+            let others = &[("LIMIT", 2), ("BY", 1), ("GET", 1)];
+            Positions::first_and(last_behind(arguments, &["STORE"], 2, others), count)
+        }
+        KeyPositions::OneOrBehind { at, word, from, options } => {
+            let is_empty = arguments.get(at).is_empty();
+            let mut option = from;
+            while option < count {
+                let name = arguments.get(option);
+                if is_word(name, word) {
+                    return match (is_empty, option + 1 < count) {
+                        (true, true) => Positions::range(option + 1, count, 1),
+                        (true, false) => Positions::range(at, at + 1, 1),
+                        (false, _) => Positions::NONE,
+                    };
+                }
+                let own = options.iter().find(|(other, _)| is_word(name, other));
+                option += 1 + own.map_or(0, |(_, arguments)| *arguments);
             }
+            Positions::range(at, at + 1, 1)
         }
     }
 }
@@ -157,6 +184,24 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_key_stands_for_those_behind_a_word_among_the_options() {
+        let keys =
+            KeyPositions::OneOrBehind { at: 3, word: "KEYS", from: 6, options: &[("AUTH", 1), ("AUTH2", 2)] };
+        for (line, expected) in [
+            ("migrate h 1 k 0 10", &[3][..]),
+            ("migrate h 1 k 0 10 copy auth keys", &[3]),
+            ("migrate h 1 k 0 10 keys a", &[]),
+            ("migrate h 1 '' 0 10 copy keys a b", &[8, 9]),
+            ("migrate h 1 '' 0 10 keys", &[3]),
+            ("migrate h 1 '' 0 10 auth keys keys a", &[9]),
+            ("migrate h 1 '' 0 10 auth2 keys keys a b", &[3]),
+            ("migrate h 1 '' 0 10 auth", &[3]),
+        ] {
+            assert_eq!(positions(keys, line), expected, "{line}");
+        }
+    }
+
+    #[test]
     fn a_target_comes_before_the_counted_keys() {
         let keys = KeyPositions::TargetAndCounted { count: 2 };
         assert_eq!(positions(keys, "zunionstore t 2 a b weights 1 2"), [1, 3, 4]);
@@ -172,8 +217,7 @@ mod tests {
         assert_eq!(positions(streams, "xread count 2 streams a b 0"), [4]);
         assert_eq!(positions(streams, "xread count 2 streams"), []);
         assert_eq!(positions(streams, "xread count 2"), []);
-        let others = &[("BY", 1), ("LIMIT", 2), ("GET", 1)];
-        let sort = KeyPositions::FirstAndBehind { words: &["STORE"], from: 2, others };
+        let sort = KeyPositions::Sort { stores: true };
         assert_eq!(positions(sort, "sort a by x store b limit 0 1"), [1, 5]);
         assert_eq!(positions(sort, "sort a store b store c"), [1, 5]);
         assert_eq!(positions(sort, "sort a store"), [1]);
@@ -181,5 +225,9 @@ mod tests {
         assert_eq!(positions(sort, "sort a get store store b"), [1, 5]);
         assert_eq!(positions(sort, "sort a by store asc"), [1]);
         assert_eq!(positions(sort, "sort a store b store"), [1, 3]);
+        assert_eq!(positions(KeyPositions::Sort { stores: false }, "sort_ro a store b"), [1]);
+        let others = &[("COUNT", 1)];
+        let radius = KeyPositions::FirstAndBehind { words: &["STORE", "STOREDIST"], from: 6, others };
+        assert_eq!(positions(radius, "georadius a 1 2 3 km count store store b storedist c"), [1, 11]);
     }
 }

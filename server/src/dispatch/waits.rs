@@ -320,6 +320,7 @@ async fn wait_for_keys(
     };
     let mut batch = Batch::new(thread, &mut client.session, output, fetched);
     batch.began = began;
+    batch.is_shown = true;
     let outcome = batch.finish(waiter.entry, arguments, start, replies, result);
     assert_eq!(outcome, Outcome::Answered, "a wait is over once");
     client.session.client.note_batch(server.clock.now(), Some(waiter.entry.id));

@@ -23,7 +23,7 @@ pub struct Observers {
 
 impl KeyObserver for Observers {
     fn changed(&self, database: usize, key: &[u8], change: Change) {
-        self.watches.changed(database, key);
+        self.watches.changed(database, key, change);
         self.waiting.changed(database, key, change);
         self.tracking.changed(key);
         self.events.changed(database, key, change);
@@ -45,7 +45,7 @@ impl Observers {
     pub fn flushing(&self, databases: &mut Databases<'_>, database: usize, now: UnixMillis) {
         for key in self.watches.keys_of(database) {
             if databases.contains(database, &key, now) {
-                self.watches.changed(database, &key);
+                self.watches.changed(database, &key, Change::Removed);
             }
         }
         for key in self.waiting.keys_of(database) {
@@ -61,7 +61,7 @@ impl Observers {
             let [one, other] = pair;
             for key in self.watches.keys_of(database) {
                 if databases.contains(one, &key, now) || databases.contains(other, &key, now) {
-                    self.watches.changed(database, &key);
+                    self.watches.changed(database, &key, Change::Removed);
                 }
             }
             for key in self.waiting.keys_of(database) {

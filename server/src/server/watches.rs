@@ -8,13 +8,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use thermocline_engine::{Engine, Keys};
+use thermocline_engine::{Change, Engine, Keys};
 
 /// A client's flag: a key that it watches has changed.
 type Flag = Arc<AtomicBool>;
 
-/// The flags of each watched key of a database.
-type WatchedKeys = HashMap<Box<[u8]>, Vec<Flag>>;
+/// Somebody watches a key.
+#[derive(Debug)]
+struct Watcher {
+    flag: Flag,
+    /// Whether the key existed when it began to be watched. If not, its expiry is no change: who had made it in between has
+    /// set the flag.
+    was_there: bool,
+}
+
+/// Who watches each key of a database.
+type WatchedKeys = HashMap<Box<[u8]>, Vec<Watcher>>;
 
 /// All watched keys.
 #[derive(Debug, Default)]
@@ -25,13 +34,17 @@ pub struct Watches {
 
 impl Watches {
     /// Sets the flags of those who watch the key.
-    pub(super) fn changed(&self, database: usize, key: &[u8]) {
+    pub(super) fn changed(&self, database: usize, key: &[u8], change: Change) {
         if self.count.load(Ordering::Relaxed) == 0 {
             return;
         }
         let databases = self.databases.lock();
-        let flags = databases.get(database).and_then(|keys| keys.get(key));
-        flags.into_iter().flatten().for_each(|flag| flag.store(true, Ordering::Relaxed));
+        let watchers = databases.get(database).and_then(|keys| keys.get(key));
+        for watcher in watchers.into_iter().flatten() {
+            if change != Change::Expired || watcher.was_there {
+                watcher.flag.store(true, Ordering::Relaxed);
+            }
+        }
     }
 
     /// The keys of a database that somebody watches.
@@ -42,21 +55,21 @@ impl Watches {
         self.databases.lock().get(database).map_or(Vec::new(), |keys| keys.keys().cloned().collect())
     }
 
-    fn add(&self, database: usize, key: &[u8], flag: &Flag) {
+    fn add(&self, database: usize, key: &[u8], watcher: Watcher) {
         let mut databases = self.databases.lock();
         if databases.len() <= database {
             databases.resize_with(database + 1, WatchedKeys::default);
         }
-        databases[database].entry(key.into()).or_default().push(Arc::clone(flag));
+        databases[database].entry(key.into()).or_default().push(watcher);
         self.count.fetch_add(1, Ordering::Relaxed);
     }
 
     fn remove(&self, database: usize, key: &[u8], flag: &Flag) {
         let mut databases = self.databases.lock();
-        let flags = databases[database].get_mut(key).expect("it is watched");
-        let at = flags.iter().position(|other| Arc::ptr_eq(other, flag)).expect("by this client");
-        flags.swap_remove(at);
-        if flags.is_empty() {
+        let watchers = databases[database].get_mut(key).expect("it is watched");
+        let at = watchers.iter().position(|other| Arc::ptr_eq(&other.flag, flag)).expect("by this client");
+        watchers.swap_remove(at);
+        if watchers.is_empty() {
             databases[database].remove(key);
         }
         self.count.fetch_sub(1, Ordering::Relaxed);
@@ -78,9 +91,9 @@ impl Watch {
             return;
         }
         // A key whose time is over goes now, so that its going is no change.
-        keys.exists(key);
+        let was_there = keys.exists(key);
         keys.observe(key);
-        watches.add(database, key, &self.flag);
+        watches.add(database, key, Watcher { flag: Arc::clone(&self.flag), was_there });
         self.keys.push((database, key.into()));
     }
 

@@ -18,6 +18,8 @@ enum Rule {
     Exact,
     /// The elements, in any order.
     AnyOrder,
+    /// The elements, those in any order that are the same up to a zero byte, where C's comparison of texts ends.
+    OrderUpToZeros,
     /// The fields and their values, in any order of fields.
     AnyFieldOrder,
     /// Fields and their values, in any order of fields, as an array of arrays or in turn.
@@ -44,6 +46,8 @@ fn rule_for(request: &Request) -> Rule {
         // Fields of large hashes and members of large sets are in no order.
         "HKEYS" | "HVALS" | "SMEMBERS" | "SINTER" | "SUNION" | "SDIFF" => Rule::AnyOrder,
         "HGETALL" => Rule::AnyFieldOrder,
+        "SORT" | "SORT_RO" if has_no_order(request) => Rule::AnyOrder,
+        "SORT" | "SORT_RO" => Rule::OrderUpToZeros,
         "HSCAN" | "SSCAN" if request.0.get(2).is_some_and(|cursor| cursor != b"0") => Rule::Kind,
         "HSCAN" => Rule::Scan { pairs: true },
         "SSCAN" => Rule::Scan { pairs: false },
@@ -71,6 +75,14 @@ fn rule_for(request: &Request) -> Rule {
         "HELLO" => Rule::Greeting,
         _ => Rule::Exact,
     }
+}
+
+/// Whether SORT is told not to sort, which leaves a set's members in no order, or to compare texts that a pattern leads to,
+/// which may be equal.
+fn has_no_order(request: &Request) -> bool {
+    let by = (2..request.0.len() - 1).find(|at| request.upper(*at) == "BY").map(|at| &request.0[at + 1]);
+    let is_alphabetic = (2..request.0.len()).any(|at| request.upper(at) == "ALPHA");
+    by.is_some_and(|by| is_alphabetic || !by.contains(&b'*'))
 }
 
 /// `Err` says what is wrong with the subject's reply.
@@ -115,6 +127,10 @@ fn compare_replies(request: &Request, reference: &Reply, subject: &Reply) -> Res
         _ if reference.is_error() || subject.is_error() => false,
         Rule::Exact => false,
         Rule::AnyOrder => sorted(reference) == sorted(subject) && is_same_kind(reference, subject),
+        Rule::OrderUpToZeros => {
+            sorted(reference).is_some_and(|elements| Some(elements) == sorted(subject))
+                && up_to_zeros(reference) == up_to_zeros(subject)
+        }
         Rule::AnyFieldOrder => {
             is_same_kind(reference, subject) && sorted_fields(reference) == sorted_fields(subject)
         }
@@ -149,6 +165,13 @@ fn sorted(reply: &Reply) -> Option<Vec<&[u8]>> {
         reply.as_elements()?.iter().map(|element| element.as_bytes()).collect::<Option<_>>()?;
     elements.sort_unstable();
     Some(elements)
+}
+
+fn up_to_zeros(reply: &Reply) -> Vec<Option<&[u8]>> {
+    fn up_to_zero(text: &Reply) -> Option<&[u8]> {
+        text.as_bytes()?.split(|byte| *byte == 0).next()
+    }
+    reply.as_elements().unwrap_or_default().iter().map(up_to_zero).collect()
 }
 
 /// The fields and values of a map, or of the array that stands for one in RESP2.
@@ -242,6 +265,14 @@ mod tests {
     fn sets_of_keys_are_compared_in_any_order() {
         assert!(is_same("KEYS *", "*2\r\n$1\r\na\r\n$1\r\nb\r\n", "*2\r\n$1\r\nb\r\n$1\r\na\r\n"));
         assert!(!is_same("KEYS *", "*2\r\n$1\r\na\r\n$1\r\nb\r\n", "*2\r\n$1\r\nb\r\n$1\r\nb\r\n"));
+    }
+
+    #[test]
+    fn sorted_texts_are_compared_in_order_up_to_zero_bytes() {
+        let (one, other) = ("*2\r\n$2\r\n\0a\r\n$0\r\n\r\n", "*2\r\n$0\r\n\r\n$2\r\n\0a\r\n");
+        assert!(is_same("SORT z ALPHA", one, other));
+        assert!(!is_same("SORT z ALPHA", "*2\r\n$1\r\na\r\n$1\r\nb\r\n", "*2\r\n$1\r\nb\r\n$1\r\na\r\n"));
+        assert!(is_same("SORT z BY #", "*2\r\n$1\r\na\r\n$1\r\nb\r\n", "*2\r\n$1\r\nb\r\n$1\r\na\r\n"));
     }
 
     #[test]

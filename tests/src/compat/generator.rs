@@ -5,7 +5,8 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
 use crate::compat::commands::{
-    bits, connection, expiry, geo, hashes, hyperloglogs, keyspace, lists, sets, sorted_sets, streams, strings,
+    bits, connection, expiry, geo, hashes, hyperloglogs, keyspace, lists, sets, sorted_sets, sorting,
+    streams, strings,
 };
 use crate::compat::request::Request;
 use crate::compat::values::{DATABASES, garbage, keys, lex_key, long_key, pattern, pick, typed_key, value};
@@ -46,6 +47,7 @@ const FAMILIES: &[Family] = &[
     family("set", 20, Some(sets::LETTER), sets::request),
     family("sorted_set", 25, Some('z'), sorted_sets::request),
     family("geo", 10, Some('g'), geo::request),
+    family("sort", 10, Some(sorting::LETTER), sorting::request),
     family("expiry", 10, None, expiry::request),
     family("keyspace", 23, None, keyspace::request),
     family("connection", 7, None, connection::request),
@@ -149,10 +151,25 @@ impl Generator {
             }
             _ => {
                 let length = if rng.random_ratio(2, 3) { 1 } else { rng.random_range(2..=MAX_PIPELINE) };
-                Step::Batch { client, requests: (0..length).map(|_| request(rng, focus)).collect() }
+                Step::Batch { client, requests: requests(rng, focus, length) }
             }
         }
     }
+}
+
+/// So many requests, and perhaps a few more.
+fn requests(rng: &mut StdRng, focus: Option<Family>, count: usize) -> Vec<Request> {
+    let mut requests = Vec::with_capacity(count);
+    for _ in 0..count {
+        let request = request(rng, focus);
+        if request.name().starts_with("SORT") {
+            // Redis takes a number for too large that follows one which was, be it another command's, until a timeout is
+            // read.
+            requests.push(Request::new("BLPOP").args(["none", "-1"]));
+        }
+        requests.push(request);
+    }
+    requests
 }
 
 fn request(rng: &mut StdRng, focus: Option<Family>) -> Request {
@@ -162,8 +179,10 @@ fn request(rng: &mut StdRng, focus: Option<Family>) -> Request {
     let mut request = (family.request)(rng);
     // 7.0 sets the name of a HELLO that it then refuses, 7.2 does not: that would show much later, in CLIENT GETNAME.
     // An SPOP with another count takes members by chance.
+    // A SORT by something else may be in an order that nobody knows.
     // One argument more of a ZRANK is an error of 7.0 that ends a transaction, which then does nothing.
-    let must_stay = matches!(request.name().as_str(), "HELLO" | "SPOP" | "ZRANK" | "ZREVRANK");
+    let must_stay =
+        matches!(request.name().as_str(), "HELLO" | "SPOP" | "SORT" | "SORT_RO" | "ZRANK" | "ZREVRANK");
     // Another score would make ranges of members undefined.
     let keeps_scores = request.name() == "ZADD" && request.0[1].starts_with(b"y");
     // Another timeout would make a client wait for ever.
@@ -180,7 +199,8 @@ fn request(rng: &mut StdRng, focus: Option<Family>) -> Request {
 /// A few commands between MULTI and EXEC; a transaction is not always run.
 fn transaction(rng: &mut StdRng, focus: Option<Family>) -> Vec<Request> {
     let mut requests = vec![Request::new("MULTI")];
-    requests.extend((0..rng.random_range(0..=8)).map(|_| request(rng, focus)));
+    let length = rng.random_range(0..=8);
+    requests.extend(self::requests(rng, focus, length));
     requests.push(Request::new(if rng.random_ratio(1, 20) { "DISCARD" } else { "EXEC" }));
     requests
 }

@@ -11,7 +11,7 @@ const KEYS: u32 = 14;
 /// How many keys hold only short values, for commands whose cost is a product of lengths.
 const SHORT_KEYS: u32 = 4;
 /// Letters that begin the names of keys which mostly hold one type, so that its commands find what they need.
-const TYPED: &str = "eghlpxz";
+const TYPED: &str = "eghlopwxz";
 /// How many keys there are of each such letter.
 const TYPED_KEYS: u32 = 6;
 /// How many keys there are for sorted sets whose scores are all equal.

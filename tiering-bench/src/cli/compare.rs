@@ -154,7 +154,7 @@ fn contestants(args: &CompareArgs, templates: &Templates) -> Result<Vec<Contesta
     Ok(found)
 }
 
-fn pin_this_process(cpu: usize) -> Result<()> {
+pub(super) fn pin_this_process(cpu: usize) -> Result<()> {
     let mut cpus = rustix::thread::CpuSet::new();
     cpus.set(cpu);
     Ok(rustix::thread::sched_setaffinity(None, &cpus)?)

@@ -10,6 +10,7 @@ mod load;
 mod options;
 mod progress;
 mod run;
+mod types;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,8 @@ enum Command {
     Run(run::RunArgs),
     /// Start several servers, put them through the same load in alternating rounds, and stop them again.
     Compare(compare::CompareArgs),
+    /// Compare commands of every data type, and what the types cost in memory, with redis-server.
+    Types(types::TypesArgs),
     /// Measure how much DRAM a key costs, and say how many keys fit which node type.
     Capacity(capacity::CapacityArgs),
     /// Say what data costs on which node type.
@@ -75,6 +78,7 @@ pub fn execute(cli: Cli) -> Result<bool> {
         Command::Load(args) => load::execute(&args, &watcher),
         Command::Run(args) => run::execute(&args, &watcher),
         Command::Compare(args) => compare::execute(&args, &watcher),
+        Command::Types(args) => types::execute(&args, &watcher),
         Command::Capacity(args) => capacity::execute(&args, &watcher),
         Command::Cost(args) => cost::execute(&args),
         Command::Report { file } => read_report(&file),
@@ -114,7 +118,7 @@ mod tests {
 
     #[test]
     fn no_command_needs_a_flag() {
-        for command in ["load", "run", "compare", "capacity", "cost"] {
+        for command in ["load", "run", "compare", "types", "capacity", "cost"] {
             assert!(Cli::try_parse_from(["tiering-bench", command]).is_ok(), "{command}");
         }
     }

@@ -4,12 +4,14 @@
 //! * [`pacer`]: when requests of an open loop are due
 //! * `phase`: threads that run until they are done, watched by the caller's
 //! * `worker`: the thread that drives the connections; `connection`, `requester`: its parts
+//! * [`commands`]: any commands at all, in a closed loop
 //! * [`in_process`]: the same for the engine in this process, without sockets
 //! * [`recorder`]: what is counted
 //!
 //! Invariant: between phases nothing is in flight, so a server's counters read there belong to whole phases.
 
 mod clock;
+pub mod commands;
 mod connection;
 pub mod in_process;
 pub mod pacer;

@@ -7,6 +7,7 @@
 //! * [`exact_lru`]: the hit ratio that the same requests would have had in an exact LRU cache
 //! * [`capacity`]: DRAM per key
 //! * [`compare`], [`scenario`]: several servers in one run
+//! * [`types`]: commands and memory by data type
 //! * [`page_cache`]: keeps a competitor's file out of DRAM that it would not have in production
 //! * [`environment`]: machine, device, commit
 
@@ -20,4 +21,5 @@ pub mod page_cache;
 pub mod run;
 pub mod scenario;
 pub mod timeline;
+pub mod types;
 pub mod usage;

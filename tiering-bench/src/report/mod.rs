@@ -19,6 +19,7 @@ use crate::measure::capacity::KeyCost;
 use crate::measure::compare::Comparison;
 use crate::measure::environment::Environment;
 use crate::measure::run::RunResult;
+use crate::measure::types::TypesReport;
 
 /// The results of one command.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,6 +42,8 @@ pub enum Body {
     },
     /// `compare`.
     Comparison(Comparison),
+    /// `types`.
+    Types(TypesReport),
     /// `capacity`.
     Capacity(CapacityReport),
     /// `cost`.
@@ -78,7 +81,7 @@ impl Report {
     pub fn is_sound(&self) -> bool {
         match &self.body {
             Body::Runs { runs } => runs.iter().all(|run| run.counts.corrupt + run.counts.lost == 0),
-            Body::Comparison(_) | Body::Capacity(_) | Body::Cost(_) => true,
+            Body::Comparison(_) | Body::Types(_) | Body::Capacity(_) | Body::Cost(_) => true,
         }
     }
 }

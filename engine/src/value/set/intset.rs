@@ -1,7 +1,7 @@
 //! Small sets of integers: sorted, each as wide as the widest needs to be.
 //!
 //! ```text
-//! count | integers of 2, 4 or 8 bytes, little-endian, ascending
+//! count | integers of 1 to 8 bytes, little-endian, ascending
 //! ```
 //!
 //! The width is the length divided by the count; it does not shrink, since no client sees it.
@@ -18,7 +18,7 @@ pub(super) struct Integers<'a> {
 impl<'a> Integers<'a> {
     pub(super) fn new(set: &'a CountedPack) -> Self {
         let bytes = set.body();
-        let width = if bytes.is_empty() { size_of::<i16>() } else { bytes.len() / set.count() };
+        let width = if bytes.is_empty() { 1 } else { bytes.len() / set.count() };
         Self { bytes, width }
     }
 
@@ -26,7 +26,7 @@ impl<'a> Integers<'a> {
     pub(super) fn check(set: &'a CountedPack) -> bool {
         let length = set.body().len();
         let width = length.checked_div(set.count()).unwrap_or(0);
-        if width * set.count() != length || !matches!(width, 2 | 4 | 8) {
+        if width * set.count() != length || !matches!(width, 1..=8) {
             return false;
         }
         Self::new(set).iter().is_sorted_by(|one, next| one < next)
@@ -39,12 +39,11 @@ impl<'a> Integers<'a> {
     /// Integer number `index` in ascending order.
     #[inline]
     pub(super) fn get(self, index: usize) -> i64 {
-        let bytes = &self.bytes[index * self.width..];
-        match self.width {
-            2 => i64::from(i16::from_le_bytes([bytes[0], bytes[1]])),
-            4 => i64::from(i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])),
-            _ => i64::from_le_bytes(bytes[..8].try_into().expect("eight bytes")),
-        }
+        let bytes = &self.bytes[index * self.width..][..self.width];
+        let is_negative = bytes[self.width - 1] & 0x80 != 0;
+        let mut wide = [if is_negative { 0xff } else { 0 }; size_of::<i64>()];
+        wide[..self.width].copy_from_slice(bytes);
+        i64::from_le_bytes(wide)
     }
 
     /// Where the integer is, or else where it belongs.
@@ -66,14 +65,11 @@ impl<'a> Integers<'a> {
     }
 }
 
+/// How many bytes an integer takes at least, its sign included.
 fn width_of(integer: i64) -> usize {
-    if i16::try_from(integer).is_ok() {
-        2
-    } else if i32::try_from(integer).is_ok() {
-        4
-    } else {
-        8
-    }
+    let magnitude = if integer < 0 { !integer } else { integer };
+    let bits = i64::BITS - magnitude.leading_zeros() + 1;
+    bits.div_ceil(u8::BITS) as usize
 }
 
 /// Adds an integer; false where it is there already.
@@ -120,7 +116,7 @@ mod tests {
         let mut set = CountedPack::new(true);
         let mut expected = Vec::new();
         for (integer, width) in
-            [(5, 2), (-3, 2), (32_767, 2), (-32_769, 4), (9, 4), (1 << 40, 8), (i64::MIN, 8)]
+            [(5, 1), (-128, 1), (127, 1), (128, 2), (-32_769, 3), (9, 3), (1 << 40, 6), (i64::MIN, 8)]
         {
             assert!(insert(&mut set, integer) && !insert(&mut set, integer));
             expected.push(integer);
@@ -131,14 +127,20 @@ mod tests {
         }
         assert!(remove(&mut set, 9) && !remove(&mut set, 9));
         assert_eq!(Integers::new(&set).search(9), Err(4));
-        assert_eq!((Integers::new(&set).search(i64::MIN), set.count()), (Ok(0), 6));
+        assert_eq!((Integers::new(&set).search(i64::MIN), set.count()), (Ok(0), 7));
     }
 
     #[test]
     fn bytes_that_are_no_integers_in_order_are_refused() {
-        for (count, body) in
-            [(0, &b""[..]), (0, b"12"), (1, b"1"), (1, b"123"), (2, b"\x01\0\x01\0"), (2, b"\x02\0\x01\0")]
-        {
+        for (count, body) in [
+            (0, &b""[..]),
+            (0, b"12"),
+            (2, b"1"),
+            (2, b"123"),
+            (1, b"123456789"),
+            (2, b"\x01\x01"),
+            (2, b"\x02\0\x01\0"),
+        ] {
             let bytes = [&[0, 0], body].concat();
             assert!(!Integers::check(&CountedPack::from_vec(true, count, bytes)), "{count} {body:?}");
         }

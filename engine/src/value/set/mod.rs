@@ -7,7 +7,7 @@
 //! | encoding | payload |
 //! |---|---|
 //! | listpack | the number of members (2 bytes) and a pack of them |
-//! | intset | the same number with its top bit set, and the members: integers of 2, 4 or 8 bytes, all of the same width, ascending |
+//! | intset | the same number with its top bit set, and the members: integers of 1 to 8 bytes, all of the same width, ascending |
 //! | hashtable | the number of members (4 bytes) and a pack of them, in no order |
 
 mod intset;

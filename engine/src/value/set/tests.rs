@@ -94,7 +94,7 @@ fn payloads_that_are_no_set_are_refused() {
         (Encoding::ListPack, b"\x01\x80\x01"),
         (Encoding::IntSet, b"\x01\0\x01\0"),
         (Encoding::IntSet, b"\x00\x80"),
-        (Encoding::IntSet, b"\x01\x80\x01\0\0"),
+        (Encoding::IntSet, b"\x02\x80\x01\0\0"),
         (Encoding::HashTable, b"\0\0\0\0"),
         (Encoding::HashTable, b"\xff\xff\xff\xff\x01"),
         (Encoding::HashTable, b"\x02\0\0\0\x01\x01"),

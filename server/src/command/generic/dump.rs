@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use thermocline_engine::value::Value;
 use thermocline_engine::{SetExpiry, UnixMillis};
 use thermocline_protocol::Arguments;
 
@@ -43,6 +44,16 @@ pub(super) const RESTORE: Command = Command {
     ..GENERIC
 };
 
+/// What clusters move keys with: RESTORE, under another name.
+pub(super) const RESTORE_ASKING: Command = Command {
+    name: "restore-asking",
+    group: "server",
+    flags: RESTORE.flags.with(Flags::ASKING),
+    summary: "An internal command for migrating keys in a cluster.",
+    since: "3.0.0",
+    ..RESTORE
+};
+
 thread_local! {
     /// One for each thread that runs commands, so that DUMP clears no table.
     static COMPRESSOR: RefCell<Compressor> = RefCell::default();
@@ -51,12 +62,17 @@ thread_local! {
 fn dump(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
     match context.keys.get(arguments.get(1))? {
         Some(value) => {
-            let payload = COMPRESSOR.with_borrow_mut(|compressor| rdb::dump(value, compressor));
+            let payload = payload(value);
             context.reply.bulk(&payload);
         }
         None => context.reply.null(),
     }
     Ok(())
+}
+
+/// What DUMP replies for a value.
+pub(super) fn payload(value: &Value) -> Vec<u8> {
+    COMPRESSOR.with_borrow_mut(|compressor| rdb::dump(value, compressor))
 }
 
 /// What RESTORE is told behind the payload.

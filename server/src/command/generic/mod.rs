@@ -1,6 +1,6 @@
 //! Commands on keys of any type: deletion, expiry, names, iteration, introspection, DUMP and RESTORE.
 //!
-//! What a command reads of a key is in the index, so none of them but COPY, DUMP and one case of OBJECT REFCOUNT
+//! What a command reads of a key is in the index, so none of them but COPY, DUMP, MIGRATE and one case of OBJECT REFCOUNT
 //! needs a value.
 //!
 //! WAIT and WAITAOF are here as well, as in Redis, though they wait for replicas and the log.
@@ -14,9 +14,11 @@ pub mod glob;
 pub(crate) mod iteration;
 mod keys;
 pub mod lzf;
+mod migrate;
 mod names;
 mod object;
 pub mod rdb;
+mod sort;
 mod wait;
 
 use super::{Command, KeyPositions};
@@ -47,6 +49,10 @@ pub const COMMANDS: &[Command] = &[
     object::OBJECT,
     dump::DUMP,
     dump::RESTORE,
+    dump::RESTORE_ASKING,
+    migrate::MIGRATE,
+    sort::SORT,
+    sort::SORT_RO,
     wait::WAIT,
     wait::WAITAOF,
 ];

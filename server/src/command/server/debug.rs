@@ -11,7 +11,7 @@ use super::{ANY_STATE, SERVER};
 use crate::command::arguments::{float, integer, is_word};
 use crate::command::generic::glob::{self, Case};
 use crate::command::help::{Entry, reply_help};
-use crate::command::{Command, Context, Failure, Flags, Handler};
+use crate::command::{Command, Context, Failure, Flags, Handler, Waiting};
 
 /// The longest DEBUG SLEEP: a server that sleeps answers nobody.
 const SLEEP_MAX: Duration = Duration::from_secs(3600);
@@ -22,7 +22,7 @@ pub(super) const DEBUG: Command = Command {
     flags: ANY_STATE.with(Flags::ADMIN).with(Flags::NOSCRIPT),
     summary: "A container for debugging commands.",
     complexity: "Depends on subcommand.",
-    handler: Handler::Server(debug),
+    handler: Handler::Waiting(debug),
     ..SERVER
 };
 
@@ -34,12 +34,29 @@ const ENTRIES: &[Entry] = &[
     ("POPULATE <count> [<prefix>] [<size>]", &["Create keys <prefix>:<number> that do not exist."]),
     ("PROTOCOL <type>", &["Reply a value of this type."]),
     ("QUICKLIST-PACKED-THRESHOLD <size>", &["Nothing: there are no quicklists."]),
+    (
+        "RELOAD",
+        &["Move all values to the SSD tier, so that they are read and decoded when they are used next."],
+    ),
     ("SET-ACTIVE-EXPIRE <0|1>", &["Whether expired keys are looked for."]),
     ("SLEEP <seconds>", &["Answer nobody on this thread for so long."]),
     ("STRINGMATCH-LEN <len> <pattern>", &["Match a string of so many 'a' against a pattern."]),
 ];
 
-fn debug(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
+fn debug<'a>(context: &'a mut Context<'_>, arguments: Arguments<'a>) -> Waiting<'a> {
+    Box::pin(async move {
+        check_permission(context)?;
+        let name = arguments.get(1);
+        if is_word(name, "RELOAD") || is_word(name, "LOADAOF") {
+            context.server.engine.drain().await;
+            context.reply.ok();
+            return Ok(());
+        }
+        debug_now(context, arguments)
+    })
+}
+
+fn check_permission(context: &Context<'_>) -> Result<(), Failure> {
     if !context.server.config.enable_debug_command().allows(is_local(context)) {
         return Err(Failure::error(
             "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it \
@@ -47,11 +64,19 @@ fn debug(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Fail
              restart the server.",
         ));
     }
+    Ok(())
+}
+
+fn debug_now(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
     let name = arguments.get(1);
     let is = |word: &str, count: usize| is_word(name, word) && arguments.len() == count;
     match arguments.len() {
         _ if is("HELP", 2) => reply_help(&mut context.reply, "DEBUG", ENTRIES),
         _ if is("SLEEP", 3) => sleep(context, arguments)?,
+        // These lock keys themselves, and a transaction has locked all.
+        _ if context.databases.is_held() && (is_word(name, "OBJECT") || is_word(name, "POPULATE")) => {
+            return Err(Failure::error("ERR Command not allowed inside a transaction"));
+        }
         _ if is("OBJECT", 3) => object(context, arguments.get(2))?,
         _ if is("SET-ACTIVE-EXPIRE", 3) => {
             context.server.engine.set_active_expiry(integer(arguments.get(2))? != 0);
@@ -75,11 +100,6 @@ fn debug(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Fail
         // Knobs of what does not exist here, which tests turn before they test something else.
         _ if is("CHANGE-REPL-ID", 2) || is("QUICKLIST-PACKED-THRESHOLD", 3) => context.reply.ok(),
         _ if is("SET-DISABLE-DENY-SCRIPTS", 3) => context.reply.ok(),
-        2.. if is_word(name, "RELOAD") || is_word(name, "LOADAOF") => {
-            return Err(Failure::error(
-                "ERR DEBUG RELOAD is not supported yet: data does not survive a restart",
-            ));
-        }
         _ => {
             let name = String::from_utf8_lossy(name);
             return Err(Failure::error(format!(

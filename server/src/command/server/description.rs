@@ -11,7 +11,7 @@ use crate::command::tips::tips;
 use crate::command::{Command, Flags, KeyPositions};
 
 /// Flags by the names that COMMAND INFO gives them, in its order.
-const FLAG_NAMES: [(Flags, &str); 18] = [
+const FLAG_NAMES: [(Flags, &str); 19] = [
     (Flags::WRITE, "write"),
     (Flags::READONLY, "readonly"),
     (Flags::DENYOOM, "denyoom"),
@@ -23,6 +23,7 @@ const FLAG_NAMES: [(Flags, &str); 18] = [
     (Flags::STALE, "stale"),
     (Flags::SKIP_MONITOR, "skip_monitor"),
     (Flags::SKIP_SLOWLOG, "skip_slowlog"),
+    (Flags::ASKING, "asking"),
     (Flags::NO_ASYNC_LOADING, "no_async_loading"),
     (Flags::FAST, "fast"),
     (Flags::NO_AUTH, "no_auth"),
@@ -44,8 +45,11 @@ pub(super) fn reply_info(reply: &mut ReplyEncoder<'_>, table: &CommandTable, ent
     flags.iter().for_each(|flag| reply.simple(flag));
     let (first, last, step) = match command.keys {
         KeyPositions::Range { first, last, step } => (first as i64, i64::from(last), step as i64),
+        KeyPositions::OneOrBehind { at, .. } => (at as i64, at as i64, 1),
         KeyPositions::Channels { last } => (1, i64::from(last), 1),
-        KeyPositions::TargetAndCounted { .. } | KeyPositions::FirstAndBehind { .. } => (1, 1, 1),
+        KeyPositions::TargetAndCounted { .. }
+        | KeyPositions::FirstAndBehind { .. }
+        | KeyPositions::Sort { .. } => (1, 1, 1),
         KeyPositions::None | KeyPositions::Counted { .. } | KeyPositions::HalfBehind { .. } => (0, 0, 0),
     };
     [first, last, step].into_iter().for_each(|number| reply.integer(number));
@@ -103,15 +107,45 @@ fn reply_key_specifications(reply: &mut ReplyEncoder<'_>, command: &Command) {
         KeyPositions::HalfBehind { word, from, .. } => {
             reply.set(1);
             let half = [("lastkey", -1), ("keystep", 1), ("limit", 2)];
-            reply_key_specification(reply, uses[0], Begin::Word(word, from), "range", half);
+            reply_key_specification(reply, uses[0], Begin::Word(word, from as i64), "range", half);
         }
         KeyPositions::FirstAndBehind { words, from, .. } => {
             reply.set(1 + words.len());
             reply_key_specification(reply, uses[0], Begin::Index(1), "range", ONE);
             for word in words {
-                reply_key_specification(reply, uses[1], Begin::Word(word, from), "range", ONE);
+                reply_key_specification(reply, uses[1], Begin::Word(word, from as i64), "range", ONE);
             }
         }
+        KeyPositions::OneOrBehind { at, word, .. } => {
+            reply.set(2);
+            reply_key_specification(reply, uses[0], Begin::Index(at), "range", ONE);
+            // From the end, the word is found in place of a password that happens to be equal.
+            let rest = [("lastkey", -1), ("keystep", 1), ("limit", 0)];
+            reply_key_specification(reply, uses[1], Begin::Word(word, -2), "range", rest);
+        }
+        KeyPositions::Sort { stores } => {
+            reply.set(2 + usize::from(stores));
+            reply_key_specification(reply, uses[0], Begin::Index(1), "range", ONE);
+            reply_unknown_keys(reply, KeyUse::SORT_PATTERN);
+            uses[1..].iter().for_each(|key_use| reply_unknown_keys(reply, *key_use));
+        }
+    }
+}
+
+/// A specification of keys that cannot be told from the arguments' positions.
+fn reply_unknown_keys(reply: &mut ReplyEncoder<'_>, key_use: KeyUse) {
+    reply.map(4);
+    reply.bulk(b"notes");
+    reply.bulk(key_use.notes().as_bytes());
+    reply.bulk(b"flags");
+    reply_flags(reply, key_use);
+    for step in ["begin_search", "find_keys"] {
+        reply.bulk(step.as_bytes());
+        reply.map(2);
+        reply.bulk(b"type");
+        reply.bulk(b"unknown");
+        reply.bulk(b"spec");
+        reply.map(0);
     }
 }
 
@@ -122,8 +156,8 @@ const COUNTED: [(&str, i64); 3] = [("keynumidx", 0), ("firstkey", 1), ("keystep"
 enum Begin {
     /// At this argument.
     Index(usize),
-    /// Behind this word, searched from this argument on.
-    Word(&'static str, usize),
+    /// Behind this word, searched from this argument on; backwards where that is counted from the end.
+    Word(&'static str, i64),
 }
 
 fn reply_key_specification(
@@ -159,7 +193,7 @@ fn reply_key_specification(
             reply.bulk(b"keyword");
             reply.bulk(word.as_bytes());
             reply.bulk(b"startfrom");
-            reply.integer(from as i64);
+            reply.integer(from);
         }
     }
     reply.bulk(b"find_keys");

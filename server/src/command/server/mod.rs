@@ -4,10 +4,11 @@
 //! * [`databases`]: DBSIZE, FLUSHDB, FLUSHALL, SWAPDB.
 //! * [`introspection`]: COMMAND, with [`description`] for the shape of its replies.
 //! * [`memory`]: MEMORY. [`slowlog`]: SLOWLOG. [`latency`]: LATENCY, on what [`latency_monitor`] remembers.
-//! * [`monitor`]: MONITOR. [`debug`]: DEBUG. [`process`]: TIME, ROLE, LASTSAVE, SHUTDOWN, LOLWUT. [`acl`]: ACL, for the one user there is.
-//! * [`unavailable`]: durability and replication, refused in so many words.
+//! * [`monitor`]: MONITOR. [`debug`]: DEBUG. [`process`]: TIME, ROLE, LASTSAVE, SHUTDOWN, LOLWUT. [`acl`]: ACL.
+//! * [`unavailable`]: durability, replication and modules, [`cluster`]: cluster mode; refused in so many words.
 
 mod acl;
+mod cluster;
 mod config;
 mod databases;
 mod debug;
@@ -75,7 +76,9 @@ pub const COMMANDS: &[Command] = &[
     unavailable::SYNC,
     unavailable::PSYNC,
     unavailable::MODULE,
-    unavailable::CLUSTER,
-    unavailable::READONLY,
-    unavailable::READWRITE,
+    unavailable::REPLCONF,
+    cluster::CLUSTER,
+    cluster::ASKING,
+    cluster::READONLY,
+    cluster::READWRITE,
 ];

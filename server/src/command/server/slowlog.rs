@@ -110,6 +110,10 @@ fn is_secret(arguments: Arguments<'_>, at: usize) -> bool {
     } else if is_word(command, "HELLO") {
         // HELLO <version> AUTH <user> <password>
         (1..=2).any(|back| at > back && is_word(arguments.get(at - back), "AUTH"))
+    } else if is_word(command, "MIGRATE") && at > 6 {
+        // AUTH <password>, or AUTH2 <user> <password>
+        let follows = |back, word| at > 5 + back && is_word(arguments.get(at - back), word);
+        follows(1, "AUTH") || follows(1, "AUTH2") || follows(2, "AUTH2")
     } else if is_word(command, "CONFIG") && at > 2 && at % 2 == 1 {
         let name = String::from_utf8_lossy(arguments.get(at - 1));
         is_word(arguments.get(1), "SET") && find(&name).is_some_and(|option| OPTIONS[option].is_secret)

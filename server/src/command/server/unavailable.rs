@@ -1,10 +1,11 @@
 //! What does not exist here yet, refused in so many words rather than by "unknown command": durability, replication,
-//! cluster mode, modules.
+//! modules.
 
 use thermocline_protocol::Arguments;
 
-use super::{ANY_STATE, SERVER};
+use super::{HELP, OPERATOR, SERVER};
 use crate::command::arguments::is_word;
+use crate::command::help::{Entry, reply_help};
 use crate::command::{Command, Context, Failure, Flags, Handler};
 
 pub(super) const NO_SNAPSHOTS: &str = "ERR snapshots are not supported yet: data does not survive a restart";
@@ -82,6 +83,39 @@ pub(super) const PSYNC: Command = Command {
     ..SERVER
 };
 
+pub(super) const REPLCONF: Command = Command {
+    name: "replconf",
+    arity: -1,
+    flags: OPERATOR.with(Flags::ALLOW_BUSY),
+    summary: "An internal command for configuring the replication stream.",
+    since: "3.0.0",
+    handler: Handler::Server(sync),
+    ..SERVER
+};
+
+/// Would load a module, or unload one.
+const MODULE_CHANGE: Command = Command {
+    flags: Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_ASYNC_LOADING),
+    since: "4.0.0",
+    handler: Handler::Server(load_module),
+    ..SERVER
+};
+
+const MODULE_HELP: &[Entry] = &[
+    ("LIST", &["Return a list of loaded modules."]),
+    (
+        "LOAD <path> [<arg> ...]",
+        &["Load a module library from <path>, passing to it any optional arguments."],
+    ),
+    (
+        "LOADEX <path> [[CONFIG NAME VALUE] [CONFIG NAME VALUE]] [ARGS ...]",
+        &[
+            "Load a module library from <path>, while passing it module configurations and optional arguments.",
+        ],
+    ),
+    ("UNLOAD <name>", &["Unload a module."]),
+];
+
 pub(super) const MODULE: Command = Command {
     name: "module",
     arity: -2,
@@ -90,61 +124,34 @@ pub(super) const MODULE: Command = Command {
     since: "4.0.0",
     complexity: "Depends on subcommand.",
     subcommands: &[
+        Command { handler: Handler::Server(module_help), ..HELP },
         Command {
             name: "list",
             arity: 2,
             flags: Flags::ADMIN.with(Flags::NOSCRIPT),
             summary: "Returns all loaded modules: there are none.",
-            since: "4.0.0",
             complexity: "O(N) where N is the number of loaded modules.",
             handler: Handler::Server(no_modules),
-            ..SERVER
+            ..MODULE_CHANGE
+        },
+        Command { name: "load", arity: -3, summary: "Would load a module; not supported.", ..MODULE_CHANGE },
+        Command {
+            name: "loadex",
+            arity: -3,
+            summary: "Would load a module using extended parameters; not supported.",
+            since: "7.0.0",
+            ..MODULE_CHANGE
         },
         Command {
-            name: "load",
-            arity: -3,
-            flags: Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_ASYNC_LOADING),
-            summary: "Would load a module; not supported.",
-            since: "4.0.0",
-            handler: Handler::Server(load_module),
-            ..SERVER
+            name: "unload",
+            arity: 3,
+            summary: "Unloads a module: there are none.",
+            handler: Handler::Server(unload_module),
+            ..MODULE_CHANGE
         },
     ],
     ..SERVER
 };
-
-/// What cluster clients ask first; the error is the one by which they know that this is no cluster.
-pub(super) const CLUSTER: Command = Command {
-    name: "cluster",
-    arity: -2,
-    flags: Flags::NONE,
-    group: "cluster",
-    summary: "A container for Redis Cluster commands; not supported.",
-    since: "3.0.0",
-    complexity: "Depends on subcommand.",
-    handler: Handler::Server(no_cluster),
-    ..SERVER
-};
-
-pub(super) const READONLY: Command = Command {
-    name: "readonly",
-    arity: 1,
-    flags: ANY_STATE.with(Flags::FAST),
-    categories: &["connection"],
-    complexity: "O(1)",
-    summary: "Enables read-only queries for a connection to a cluster replica; not supported.",
-    ..CLUSTER
-};
-
-pub(super) const READWRITE: Command = Command {
-    name: "readwrite",
-    summary: "Enables read-write queries for a connection to a cluster replica; not supported.",
-    ..READONLY
-};
-
-fn no_cluster(_: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
-    Err(Failure::error("ERR This instance has cluster support disabled"))
-}
 
 fn save(_: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
     Err(Failure::error(NO_SNAPSHOTS))
@@ -176,6 +183,17 @@ fn no_modules(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure
     Ok(())
 }
 
-fn load_module(_: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
-    Err(Failure::error("ERR modules are not supported"))
+fn load_module(_: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
+    let path = String::from_utf8_lossy(arguments.get(2));
+    tracing::warn!("the module {path:?} is not loaded: modules are not supported");
+    Err(Failure::error("ERR Error loading the extension. Please check the server logs."))
+}
+
+fn unload_module(_: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
+    Err(Failure::error("ERR Error unloading module: no such module with that name"))
+}
+
+fn module_help(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
+    reply_help(&mut context.reply, "MODULE", MODULE_HELP);
+    Ok(())
 }

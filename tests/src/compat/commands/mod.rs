@@ -10,5 +10,6 @@ pub mod keyspace;
 pub mod lists;
 pub mod sets;
 pub mod sorted_sets;
+pub mod sorting;
 pub mod streams;
 pub mod strings;

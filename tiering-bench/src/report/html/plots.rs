@@ -42,6 +42,7 @@ pub(super) fn title(report: &Report) -> String {
             let names: Vec<&str> = servers.iter().map(|server| server.name.as_str()).collect();
             names.join(", ") + ", side by side"
         }
+        Body::Types(types) => types.servers.join(", ") + ", command by command",
         Body::Capacity(_) => "DRAM per key, and what fits a node".to_owned(),
         Body::Cost(_) => "What data costs, with and without a second tier".to_owned(),
     }
@@ -51,6 +52,7 @@ pub(super) fn tiles(report: &Report) -> Vec<Tile> {
     match &report.body {
         Body::Runs { runs } => runs.last().map(run_tiles).unwrap_or_default(),
         Body::Comparison(comparison) => comparison_tiles(comparison),
+        Body::Types(_) => Vec::new(),
         Body::Capacity(capacity) => capacity_tiles(capacity),
         Body::Cost(cost) => cost_tiles(cost),
     }
@@ -67,6 +69,8 @@ pub(super) fn sections(report: &Report) -> Vec<Section> {
             let curves = comparison.scenarios.iter().map(scenario_latency).collect();
             vec![section("Throughput and CPU", comparison_bars(comparison)), section("Latency", curves)]
         }
+        // Its tables say it all.
+        Body::Types(_) => Vec::new(),
         Body::Capacity(capacity) => {
             vec![section("Resident set size", vec![rss_over_keys(capacity), key_bars(capacity)])]
         }

@@ -1,10 +1,11 @@
 //! Which figures stand in which table.
 //!
-//! * `runs`, `comparison`, `economics`: the tables of each kind of report
+//! * `runs`, `comparison`, `types`, `economics`: the tables of each kind of report
 
 mod comparison;
 mod economics;
 mod runs;
+mod types;
 
 use super::table::Table;
 use super::{Body, Report};
@@ -17,6 +18,7 @@ pub fn tables(report: &Report) -> Vec<Table> {
     match &report.body {
         Body::Runs { runs } => runs::tables(runs),
         Body::Comparison(comparison) => comparison::tables(comparison),
+        Body::Types(types) => types::tables(types),
         Body::Capacity(capacity) => economics::capacity_tables(capacity),
         Body::Cost(cost) => economics::cost_tables(cost),
     }
