@@ -147,7 +147,7 @@ impl Flags {
     pub const ASKING: Self = Self(1 << 17);
 
     /// May be called without any key, though it has key positions.
-    pub const NO_MANDATORY_KEYS: Self = Self(1 << 17);
+    pub const NO_MANDATORY_KEYS: Self = Self(1 << 18);
 
     /// Is run, not written down, after MULTI. Not shown.
     pub const RUNS_IN_MULTI: Self = Self(1 << 24);
