@@ -165,6 +165,7 @@ impl Script<'_, '_> {
             restart: None,
             is_within_declared: true,
             has_written: false,
+            has_acted: false,
             remembers_reads: session.hearing.as_ref().is_some_and(|hearing| hearing.remembers_reads()),
             shown: Vec::new(),
         };
@@ -242,7 +243,10 @@ struct ScriptHost<'h, 's, 'a, 'k> {
     /// Why it has to begin anew.
     restart: Option<Failure>,
     is_within_declared: bool,
+    /// It has run a command that writes: it cannot be killed.
     has_written: bool,
+    /// It has run a command that may have had an effect: it cannot begin anew.
+    has_acted: bool,
     /// Whether the client keeps copies of what the script reads.
     remembers_reads: bool,
     /// What MONITOR shows of the script once it cannot begin anew any more.
@@ -277,7 +281,7 @@ impl Host for ScriptHost<'_, '_, '_, '_> {
         }
         if server.monitors.is_watched() && monitors::is_shown(entry) {
             self.shown.push(monitors::line(Sender::Script, self.session.database(), entry, arguments));
-            if self.has_written || self.shown.len() >= SHOWN_LINES_MAX {
+            if self.has_acted || self.shown.len() >= SHOWN_LINES_MAX {
                 self.show();
             }
         }
