@@ -259,6 +259,24 @@ fn no_more_keys_are_remembered_than_the_table_may_hold() {
     assert_eq!(Info::fetch(&mut other, "stats").count("tracking_total_keys"), 20);
 }
 
+#[test]
+fn what_a_script_reads_is_tracked_for_its_client() {
+    let server = start();
+    let mut other = server.connect();
+    let mut client = tracker(&server, "OPTIN");
+    client.line("EVAL \"return redis.call('get', 'a')\" 0");
+    client.line("CLIENT CACHING YES");
+    client.line("EVAL \"redis.call('get', 'b') return redis.call('mget', KEYS[1], 'c')\" 1 d");
+    client.line("CLIENT CACHING YES");
+    client.line("EVAL_RO \"return 1\" 1 e");
+    for key in ["a", "b", "c", "d", "e"] {
+        other.line(&format!("SET {key} 1"));
+    }
+    let heard: Vec<String> = (0..3).map(|_| invalidated(&mut client)).collect();
+    assert_eq!(heard, ["b", "c", "d"]);
+    assert_hears_nothing(&mut client);
+}
+
 /// A value that a client has is never older than what it was last told of: two threads change keys while a client reads
 /// them and believes its cache.
 #[test]
