@@ -145,7 +145,7 @@ fn a_function_that_runs_for_too_long_is_shown_and_killed() {
     assert!(running[5].as_integer().is_some_and(|duration_ms| duration_ms >= 50));
     assert_eq!(other.text("FUNCTION KILL"), "OK");
     let Reply::Error(text) = runner.receive() else { panic!("it was killed") };
-    assert!(String::from_utf8_lossy(&text).contains("FUNCTION KILL"));
+    assert!(String::from_utf8_lossy(&text).contains("Script killed by user with SCRIPT KILL..."));
 }
 
 #[test]

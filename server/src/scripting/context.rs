@@ -102,7 +102,7 @@ impl Context {
             began: Cell::new(Instant::now()),
             registrations: RefCell::default(),
             json: RefCell::default(),
-            random: Cell::new(Random::seeded(0)),
+            random: Cell::new(Random::INITIAL),
             memory_bytes: Cell::new(0),
         }
     }
@@ -214,10 +214,8 @@ impl Context {
     #[cold]
     pub(super) fn raise_unwinding(stack: &mut Stack<'_>) -> Raised {
         let text = match stack.context().unwinding.get() {
-            Some(Unwinding::Killed) => match stack.context().engine {
-                Engine::Scripts => "ERR Error running script: Script killed by user with SCRIPT KILL.",
-                Engine::Functions => "ERR Error running script: Script killed by user with FUNCTION KILL.",
-            },
+            // So says Redis of functions, too.
+            Some(Unwinding::Killed) => "ERR Script killed by user with SCRIPT KILL...",
             Some(Unwinding::LoadTimeout) => "ERR FUNCTION LOAD timeout",
             Some(Unwinding::Restart) | None => "ERR the script starts again",
         };

@@ -7,7 +7,6 @@ use super::api::push_error;
 use super::context::{Context, Engine, Unwinding};
 use super::library::Registration;
 use super::lua::{Kind, Lua, Raised, Reference, Stack};
-use super::random::Random;
 use super::sandbox::{Globals, is_protected};
 
 /// See the module's description. Its cell is borrowed while something runs in it.
@@ -32,7 +31,6 @@ pub(super) struct ScriptError {
 impl Interpreter {
     pub(super) fn new(engine: Engine) -> Self {
         let context = Rc::new(Context::new(engine));
-        context.random.set(Random::seeded(0));
         let mut lua = Lua::new(Rc::clone(&context));
         let globals = Globals::build(&mut lua);
         let mut stack = lua.stack();

@@ -11,6 +11,9 @@ const MASK: u64 = (1 << 48) - 1;
 const SEED_TAIL: u64 = 0x330e;
 
 impl Random {
+    /// As Redis starts.
+    pub(super) const INITIAL: Self = Self(0x1234_abcd_330e);
+
     pub(super) fn seeded(seed: u32) -> Self {
         Self(u64::from(seed) << 16 | SEED_TAIL)
     }
@@ -32,5 +35,9 @@ mod tests {
         let mut random = Random::seeded(5);
         let mut draw = || (f64::from(random.next()) / f64::from(i32::MAX) * 1000.0).floor() + 1.0;
         assert_eq!([draw(), draw()], [525.0, 273.0]);
+        // The first numbers of a server.
+        random = Random::INITIAL;
+        let mut draw = || (f64::from(random.next()) / f64::from(i32::MAX) * 1000.0).floor() + 1.0;
+        assert_eq!([draw(), draw()], [397.0, 841.0]);
     }
 }
