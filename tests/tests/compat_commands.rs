@@ -51,6 +51,17 @@ fn comparable(reply: &Reply) -> Reply {
 }
 
 #[test]
+fn every_command_of_redis_is_known() {
+    let pair = Pair::start();
+    let mut client = pair.connect();
+    let (theirs, _) = both(&mut client, &["COMMAND", "LIST"]);
+    let common = common_commands(&mut client);
+    let theirs = theirs.as_elements().expect("names").iter().map(text);
+    let unknown: Vec<String> = theirs.filter(|name| !common.contains(name)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+#[test]
 fn commands_are_described_as_redis_describes_them() {
     let pair = Pair::start();
     let mut client = pair.connect();

@@ -1,5 +1,5 @@
 //! What values of each type and representation cost in DRAM: no more than in redis-server, by what either's allocator
-//! has handed out.
+//! has handed out. Strings alone may take a little more, since a value is worth less beside what every key takes.
 
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ const SMALL_CASES: &[Case] = &[
         encodings: ["int"; 2],
         command: |id| vec![b"SET".into(), key(id), (100_000 + id * 7919).to_string().into()],
         // A value's place in the order of last use is an eighth of what an integer takes, and Redis has none.
-        bar: 1.15,
+        bar: 1.2,
         ..STRING
     },
     Case {
@@ -82,6 +82,7 @@ const SMALL_CASES: &[Case] = &[
         name: "string, raw",
         encodings: ["raw"; 2],
         command: |id| vec![b"SET".into(), key(id), text(id, 0, 50 + id as usize * 7 % 400)],
+        bar: 1.05,
         ..STRING
     },
     Case { name: "hash, listpack", command: hash, ..SMALL },

@@ -5,3 +5,4 @@ mod driver;
 mod engine;
 mod report;
 mod support;
+mod types;
