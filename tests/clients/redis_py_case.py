@@ -42,8 +42,3 @@ class ClientTests:
         while not condition():
             self.assertLess(time.monotonic(), deadline, "it never happened")
             time.sleep(0.002)
-
-    def need(self, command):
-        """Skips the test on a server that does not know a command yet."""
-        if command not in self.redis.command():
-            self.skipTest(f"{command} is unknown")

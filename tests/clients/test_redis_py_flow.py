@@ -52,7 +52,6 @@ class Tests(ClientTests):
         self.assertEqual(self.redis.get("k"), "11")
 
     def test_scripts(self):
-        self.need("eval")
         self.redis.set("k", "cold " * 100)
         self.demote("k")
         script = self.redis.register_script("return {redis.call('STRLEN', KEYS[1]), ARGV[1], redis.call('GET', KEYS[1])}")
@@ -71,7 +70,6 @@ class Tests(ClientTests):
         self.assertEqual(self.redis.eval("return cjson.encode({1, 2, {a = 'b'}})", 0), '[1,2,{"a":"b"}]')
 
     def test_functions(self):
-        self.need("fcall")
         library = "#!lua name=lib\nredis.register_function('add', function(keys, args) return redis.call('INCRBY', keys[1], args[1]) end)"
         self.assertEqual(self.redis.function_load(library, replace=True), "lib")
         self.assertEqual(self.redis.fcall("add", 1, "n", 5), 5)
@@ -134,7 +132,6 @@ class Tests(ClientTests):
         self.assertIsNone(waiter.blpop("none", timeout=0.02))
 
     def test_waiting_for_a_stream(self):
-        self.need("xread")
         waiter = self.client(decode_responses=True)
         read = self.in_background(lambda: waiter.xread({"x": "$"}, block=10_000))
         self.redis.xadd("x", {"f": "v"}, id="5-1")

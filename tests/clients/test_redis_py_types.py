@@ -84,7 +84,6 @@ class Tests(ClientTests):
         self.assertEqual(dict(self.redis.zscan_iter("u"))["a"], 16.0)
 
     def test_streams_and_consumer_groups(self):
-        self.need("xadd")
         first = self.redis.xadd("x", {"f": "1"}, id="1-1")
         self.redis.xadd("x", {"f": "2", "g": "3"}, id="1-2")
         self.demote("x")
@@ -121,7 +120,6 @@ class Tests(ClientTests):
         self.assertEqual(self.redis.geohash("g", "Palermo"), ["sqc8b49rny0"])
 
     def test_every_type_can_be_dumped_sorted_and_copied(self):
-        self.need("xadd")
         client = self.client()
         self.redis.rpush("list", 3, 1, 2)
         self.redis.sadd("set", 3, 1, 2)

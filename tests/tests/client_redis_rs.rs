@@ -27,13 +27,6 @@ impl Session {
         connect(&self.server, self.protocol, "")
     }
 
-    /// Whether the server has this command yet.
-    fn knows(&mut self, command: &str) -> bool {
-        let known: Vec<Value> =
-            redis::cmd("COMMAND").arg("INFO").arg(command).query(&mut self.connection).expect("COMMAND INFO");
-        known != [Value::Nil]
-    }
-
     /// Makes values cold, where there is a cold tier.
     fn demote(&mut self, keys: &[&str]) {
         if self.server.is_thermocline() {
@@ -147,9 +140,6 @@ fn sorted_sets_hyperloglogs_and_geo() {
 #[test]
 fn streams_with_consumer_groups() {
     in_both_protocols(|mut session| {
-        if !session.knows("XADD") {
-            return;
-        }
         let first: String = session.connection.xadd("x", "*", &[("f", "1")]).expect("XADD");
         let _: String = session.connection.xadd("x", "*", &[("f", "2")]).expect("XADD");
         session.demote(&["x"]);
@@ -203,9 +193,6 @@ fn pipelines_and_transactions() {
 #[test]
 fn scripts() {
     in_both_protocols(|mut session| {
-        if !session.knows("EVAL") {
-            return;
-        }
         let _: () = session.connection.set("k", "cold ".repeat(100)).expect("SET");
         session.demote(&["k"]);
         let script = redis::Script::new("return {redis.call('STRLEN', KEYS[1]), ARGV[1]}");

@@ -23,6 +23,11 @@ const VALUES: &[(&str, &[&str], &[&str])] = &[
     ("intset", &["SADD intset 3 1 100000 -5"], &["SCARD intset", "SMISMEMBER intset 3 1 100000 -5 4"]),
     ("set", &["SADD set a b 3"], &["SCARD set", "SMISMEMBER set a b 3 4"]),
     ("zset", &["ZADD zset 1 a 2.5 b -inf c"], &["ZRANGE zset 0 -1 WITHSCORES", "OBJECT ENCODING zset"]),
+    (
+        "stream",
+        &["XADD stream 1-1 f v", "XADD stream 2-1 g w h x", "XGROUP CREATE stream group 1"],
+        &["XRANGE stream - +", "XLEN stream"],
+    ),
     ("counted", &["PFADD counted a b c"], &["PFCOUNT counted"]),
     ("places", &["GEOADD places 13.361389 38.115556 Palermo"], &["GEOHASH places Palermo"]),
 ];

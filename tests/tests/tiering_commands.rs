@@ -257,3 +257,20 @@ fn without_capacity_there_is_one_tier() {
     assert_eq!((info.count("tier_capacity_bytes"), info.count("tier_items_ssd")), (0, 0));
     assert!(connection.line("GET key:3") == Reply::Bulk(payload(3, 2_000, Texture::Incompressible)));
 }
+
+#[test]
+fn debug_reload_brings_every_value_back_from_what_was_stored() {
+    let server = ServerOptions::thermocline().with("enable-debug-command", "yes").start();
+    let mut connection = server.connect();
+    connection.line("SET text value");
+    connection.line("RPUSH list a b c");
+    connection.line("HSET hash field value");
+    assert_eq!(connection.text("DEBUG RELOAD"), "OK");
+    for key in ["text", "list", "hash"] {
+        assert_eq!(tier_of(&mut connection, key).as_deref(), Some("ssd"), "{key}");
+    }
+    assert_eq!(connection.text("GET text"), "value");
+    assert_eq!(connection.integer("LLEN list"), 3);
+    assert_eq!(connection.text("LINDEX list -1"), "c");
+    assert_eq!(connection.text("HGET hash field"), "value");
+}

@@ -86,3 +86,35 @@ fn a_command_that_waits_is_shown_once_when_it_begins_to() {
     waiter.line("PING");
     assert!(shown(&mut monitor).ends_with("\"PING\""));
 }
+
+/// A script is shown before what it runs, which is shown as the script's.
+#[test]
+fn a_script_is_shown_with_what_it_runs() {
+    let server = ServerOptions::subject().start();
+    let mut monitor = server.connect();
+    assert_eq!(monitor.text("MONITOR"), "OK");
+    let mut client = server.connect();
+    client.line(
+        "EVAL \"redis.call('select', 3) redis.call('set', KEYS[1], 'v') return redis.call('get', 'x')\" 1 k",
+    );
+    client.line("EVAL \"return redis.call('get', 'x')\" 0");
+    for command in ["MULTI", "EVAL \"return redis.call('get', 'x')\" 0", "EXEC"] {
+        client.line(command);
+    }
+    let lines: Vec<String> = (0..10).map(|_| shown(&mut monitor)).collect();
+    let ends = [
+        "\"EVAL\" \"redis.call('select', 3) redis.call('set', KEYS[1], 'v') return redis.call('get', 'x')\" \"1\" \"k\"",
+        "[3 lua] \"select\" \"3\"",
+        "[3 lua] \"set\" \"k\" \"v\"",
+        "[3 lua] \"get\" \"x\"",
+        "\"EVAL\" \"return redis.call('get', 'x')\" \"0\"",
+        "[0 lua] \"get\" \"x\"",
+        "\"MULTI\"",
+        "\"EVAL\" \"return redis.call('get', 'x')\" \"0\"",
+        "[0 lua] \"get\" \"x\"",
+        "\"EXEC\"",
+    ];
+    for (line, end) in lines.iter().zip(ends) {
+        assert!(line.ends_with(end), "{lines:#?}");
+    }
+}

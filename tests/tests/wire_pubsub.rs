@@ -113,6 +113,16 @@ fn who_publishes_to_itself_gets_the_reply_before_the_message() {
 }
 
 #[test]
+fn a_script_that_publishes_to_its_client_replies_first() {
+    let server = start();
+    let mut client = resp3(&server);
+    client.line("SUBSCRIBE a");
+    let script = "EVAL \"redis.call('publish', 'a', '1') redis.call('publish', 'a', '2') return 'done'\" 0";
+    assert_eq!(client.text(script), "done");
+    assert_eq!([pushed(&mut client), pushed(&mut client)], ["message a 1", "message a 2"]);
+}
+
+#[test]
 fn messages_and_confirmations_are_sent_whatever_client_reply_says() {
     let server = start();
     let mut client = resp3(&server);

@@ -174,7 +174,7 @@ fn broadcasting_tells_of_prefixes_once_for_each_batch() {
     for command in ["MULTI", "INCR user:7", "INCR user:8", "EXEC"] {
         other.line(command);
     }
-    assert_eq!(invalidated(&mut some), "user:7 user:8");
+    assert_eq!([invalidated(&mut some), invalidated(&mut all)], ["user:7 user:8"; 2]);
     some.line("CLIENT TRACKING OFF");
     all.line("RESET");
     let info = Info::fetch(&mut other, "everything");
@@ -257,6 +257,24 @@ fn no_more_keys_are_remembered_than_the_table_may_hold() {
     client.receive();
     invalidated(&mut client);
     assert_eq!(Info::fetch(&mut other, "stats").count("tracking_total_keys"), 20);
+}
+
+#[test]
+fn what_a_script_reads_is_tracked_for_its_client() {
+    let server = start();
+    let mut other = server.connect();
+    let mut client = tracker(&server, "OPTIN");
+    client.line("EVAL \"return redis.call('get', 'a')\" 0");
+    client.line("CLIENT CACHING YES");
+    client.line("EVAL \"redis.call('get', 'b') return redis.call('mget', KEYS[1], 'c')\" 1 d");
+    client.line("CLIENT CACHING YES");
+    client.line("EVAL_RO \"return 1\" 1 e");
+    for key in ["a", "b", "c", "d", "e"] {
+        other.line(&format!("SET {key} 1"));
+    }
+    let heard: Vec<String> = (0..3).map(|_| invalidated(&mut client)).collect();
+    assert_eq!(heard, ["b", "c", "d"]);
+    assert_hears_nothing(&mut client);
 }
 
 /// A value that a client has is never older than what it was last told of: two threads change keys while a client reads

@@ -4,6 +4,7 @@
 //! positions, their shards are locked, and a failure discards what was written and becomes an error reply.
 
 use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, Waker};
 
 use thermocline_engine::{
     Components, Engine, EngineConfig, Fetched, KeyInfo, ManualClock, NoMemoryGauge, UnixMillis,
@@ -163,7 +164,17 @@ impl Fixture {
                 let mut context = Context { reply, session, server, thread, databases };
                 handler(&mut context, arguments)
             }
-            Handler::Waiting(_) => panic!("{name} needs a runtime"),
+            Handler::Waiting(handler) => {
+                let session = &mut self.session;
+                let databases = self.server.engine.databases();
+                let (server, thread) = (&*self.server, &self.thread);
+                let mut context = Context { reply, session, server, thread, databases };
+                let mut handling = handler(&mut context, arguments);
+                match handling.as_mut().poll(&mut TaskContext::from_waker(Waker::noop())) {
+                    Poll::Ready(result) => result,
+                    Poll::Pending => panic!("{name} needs a runtime"),
+                }
+            }
             Handler::Script(_) | Handler::Exec => panic!("{name} needs a dispatcher"),
             Handler::Container => Err(Failure::error(format!("ERR unknown subcommand of '{name}'"))),
         }

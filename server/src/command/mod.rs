@@ -145,7 +145,6 @@ impl Flags {
     pub const NO_ASYNC_LOADING: Self = Self(1 << 16);
     /// Works on a slot that a cluster's node is only about to get.
     pub const ASKING: Self = Self(1 << 17);
-
     /// May be called without any key, though it has key positions.
     pub const NO_MANDATORY_KEYS: Self = Self(1 << 18);
 

@@ -100,9 +100,8 @@ fn run_once(
         }
         Handler::Server(handler) => {
             let databases = held.databases();
-            let result = handler(&mut Context { reply, session, server, thread, databases }, arguments);
-            session.publish();
-            result
+            // Others are shown what became of the session by who runs the commands: a script has one of its own.
+            handler(&mut Context { reply, session, server, thread, databases }, arguments)
         }
         Handler::Waiting(handler) => {
             let databases = held.databases();

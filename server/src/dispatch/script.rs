@@ -21,6 +21,7 @@ use super::key_positions::keys;
 use super::permission::{Request, note_denied};
 use super::{hearing, held, refusal};
 use crate::access::{Circumstance, permits};
+use crate::command::arguments::is_word;
 use crate::command::key_use::use_of_key;
 use crate::command::table::CommandEntry;
 use crate::command::{Context, Failure, Flags, Handler, ScriptHandler};
@@ -164,6 +165,7 @@ impl Script<'_, '_> {
             restart: None,
             is_within_declared: true,
             has_written: false,
+            has_acted: false,
             remembers_reads: session.hearing.as_ref().is_some_and(|hearing| hearing.remembers_reads()),
             shown: Vec::new(),
         };
@@ -241,7 +243,10 @@ struct ScriptHost<'h, 's, 'a, 'k> {
     /// Why it has to begin anew.
     restart: Option<Failure>,
     is_within_declared: bool,
+    /// It has run a command that writes: it cannot be killed.
     has_written: bool,
+    /// It has run a command that may have had an effect: it cannot begin anew.
+    has_acted: bool,
     /// Whether the client keeps copies of what the script reads.
     remembers_reads: bool,
     /// What MONITOR shows of the script once it cannot begin anew any more.
@@ -268,14 +273,15 @@ impl Host for ScriptHost<'_, '_, '_, '_> {
                 }
             };
         }
-        self.has_written |= !entry.has(Flags::READONLY);
+        self.has_written |= entry.has(Flags::WRITE);
+        self.has_acted |= !entry.has(Flags::READONLY);
         held::run(self.script.thread, &mut self.session, reply, self.locked, entry, arguments);
         if self.remembers_reads {
             hearing::remember_reads(server, &self.session, entry, arguments);
         }
         if server.monitors.is_watched() && monitors::is_shown(entry) {
             self.shown.push(monitors::line(Sender::Script, self.session.database(), entry, arguments));
-            if self.has_written || self.shown.len() >= SHOWN_LINES_MAX {
+            if self.has_acted || self.shown.len() >= SHOWN_LINES_MAX {
                 self.show();
             }
         }
@@ -336,6 +342,10 @@ impl ScriptHost<'_, '_, '_, '_> {
             note_denied(server, &self.session, Circumstance::Script, noted, denied);
             return Err(denied.refusal_in_script(&self.session.user, entry).into());
         }
+        if asks_to_block(entry, arguments) {
+            let name = entry.command.name;
+            return Err(format!("ERR {name} command is not allowed with BLOCK option from scripts").into());
+        }
         if entry.has(Flags::WRITE) && request.is_read_only {
             return Err(READ_ONLY.into());
         }
@@ -356,7 +366,7 @@ impl ScriptHost<'_, '_, '_, '_> {
     /// # Errors
     /// The script has to begin anew, or a key is not to be had.
     fn cover(&mut self, entry: &'static CommandEntry, arguments: Arguments<'_>) -> Result<(), Failure> {
-        let may_restart = self.script.may_restart && !self.has_written;
+        let may_restart = self.script.may_restart && !self.has_acted;
         if needs_all_keys(entry) {
             self.is_within_declared = false;
             if !self.locked.covers_all() {
@@ -397,6 +407,17 @@ impl ScriptHost<'_, '_, '_, '_> {
         self.script.request.program.reach.set(Reach::All);
         Failure::NeedsKeys(Vec::new())
     }
+}
+
+/// Whether this is XREAD or XREADGROUP with BLOCK, which scripts may not even ask for.
+fn asks_to_block(entry: &CommandEntry, arguments: Arguments<'_>) -> bool {
+    let options = match entry.command.name {
+        "xread" => arguments.skip(1),
+        // Behind GROUP, group and consumer.
+        "xreadgroup" => arguments.skip(4.min(arguments.len())),
+        _ => return false,
+    };
+    options.iter().take_while(|word| !is_word(word, "STREAMS")).any(|word| is_word(word, "BLOCK"))
 }
 
 /// Whether a command may need any key.

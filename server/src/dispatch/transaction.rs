@@ -127,6 +127,7 @@ impl Batch<'_> {
                 }
                 _ => {
                     held::run(thread, self.session, self.output, &mut locked, entry, arguments);
+                    self.session.publish();
                     hearing::show(server, self.session, entry, arguments);
                 }
             }

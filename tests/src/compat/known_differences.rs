@@ -125,6 +125,14 @@ const KNOWN_DIFFERENCES: &[KnownDifference] = &[
                 && subject.as_bytes() == Some(b"ERR timeout is out of range")
         },
     },
+    KnownDifference {
+        reason: "7.2: the error for what a user may not do is worded otherwise",
+        applies: |_, reference, subject| {
+            let is_refusal =
+                |reply: &Reply| matches!(reply, Reply::Error(text) if text.starts_with(b"NOPERM "));
+            is_refusal(reference) && is_refusal(subject)
+        },
+    },
 ];
 
 fn is_wrong_type(reply: &Reply) -> bool {

@@ -322,3 +322,17 @@ fn reply_argument(reply: &mut ReplyEncoder<'_>, argument: &Argument) {
         reply_arguments(reply, &argument.members);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flag_has_a_bit_of_its_own() {
+        let all = FLAG_NAMES.iter().fold(0, |all, (flag, name)| {
+            assert_eq!((flag.0.count_ones(), all & flag.0), (1, 0), "{name}");
+            all | flag.0
+        });
+        assert_eq!(all.count_ones() as usize, FLAG_NAMES.len());
+    }
+}

@@ -152,7 +152,6 @@ fn debug_helpers_answer_as_tests_expect() {
         ("DEBUG POPULATE 3 k 10", "+OK"),
         ("DBSIZE", ":3"),
         ("GET k:1", "$10\\r\\nvalue:1\\x00\\x00\\x00"),
-        ("DEBUG RELOAD", "-ERR DEBUG RELOAD is not supported yet: data does not survive a restart"),
         (
             "DEBUG NONSENSE",
             "-ERR unknown subcommand or wrong number of arguments for 'NONSENSE'. Try DEBUG HELP.",

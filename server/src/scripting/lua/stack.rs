@@ -117,7 +117,10 @@ impl Stack<'_> {
     /// Drops values, or adds nils, until there are `top`.
     pub(in crate::scripting) fn set_top(&mut self, top: i32) {
         assert!(top >= 0);
-        self.make_room((top - self.top()).max(0));
+        // A function that was called with as many values as Lua allows has room for none, not even for no more.
+        if top > self.top() {
+            self.make_room(top - self.top());
+        }
         // SAFETY: there is room.
         unsafe { ffi::lua_settop(self.raw, top) }
     }
