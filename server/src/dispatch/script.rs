@@ -343,7 +343,7 @@ impl ScriptHost<'_, '_, '_, '_> {
             return Err(denied.refusal_in_script(&self.session.user, entry).into());
         }
         if asks_to_block(entry, arguments) {
-            let name = entry.command.name;
+            let name = String::from_utf8_lossy(arguments.get(0));
             return Err(format!("ERR {name} command is not allowed with BLOCK option from scripts").into());
         }
         if entry.has(Flags::WRITE) && request.is_read_only {
