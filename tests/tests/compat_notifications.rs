@@ -70,18 +70,41 @@ fn compare(
 ) -> usize {
     let replies = client.exchange(std::slice::from_ref(request)).remove(0);
     let [mut theirs, mut ours] = listeners.each_mut().map(Listener::events);
-    if has_error(&Reply::decode(&replies.1).expect("a reply").expect("a whole reply").0) {
+    let failed = |raw: &[u8]| has_error(&Reply::decode(raw).expect("a reply").expect("a whole reply").0);
+    if failed(&replies.0) || failed(&replies.1) {
         // How many keys are looked up before one turns out to be wrong is not the same.
         for events in [&mut theirs, &mut ours] {
             events.retain(|event| !event.contains("keymiss"));
         }
     }
+    for events in [&mut theirs, &mut ours] {
+        // From 7.2 on XREADGROUP and XAUTOCLAIM make a consumer even where there is nothing for it.
+        events.retain(|event| !event.contains("xgroup-createconsumer"));
+        // SORT looks keys up in the order of a set's members, which is no order, and some of them twice.
+        let mut misses: Vec<String> = events.extract_if(.., |event| event.contains("keymiss")).collect();
+        misses.sort();
+        if matches!(request.name().as_str(), "SORT" | "SORT_RO" | "EXEC") {
+            misses.dedup();
+        }
+        events.extend(misses);
+    }
     if theirs != ours {
+        // Where they are many, what only one has says most.
+        let only = |these: &[String], those: &[String]| -> String {
+            these
+                .iter()
+                .filter(|event| !those.contains(event))
+                .take(20)
+                .map(|event| format!("  {event}\n"))
+                .collect()
+        };
         panic!(
-            "{request:?} replied\n{}\nand was followed by\n  {}\ninstead of\n  {}\nafter\n  {}",
+            "{request:?} replied\n{}\nand was followed by\n  {}\ninstead of\n  {}\nonly ours:\n{}only theirs:\n{}after\n  {}",
             replies.1.escape_ascii(),
             ours.join("\n  "),
             theirs.join("\n  "),
+            only(&ours, &theirs),
+            only(&theirs, &ours),
             history.iter().map(|request| format!("{request:?}")).collect::<Vec<_>>().join("\n  ")
         );
     }
@@ -189,10 +212,10 @@ fn keys_that_expire_are_told_of_whoever_finds_them() {
                     connection.line("GET k");
                 }
                 events.extend(listener.events());
-                events.iter().any(|event| event.ends_with("expired"))
+                // The second of the two messages.
+                events.contains(&"__keyevent@0__:expired k".to_owned())
             });
-            assert!(events.contains(&"__keyevent@0__:expired k".to_owned()), "{events:?}");
-            assert_eq!(events.iter().filter(|event| event.ends_with("expired")).count(), 1);
+            assert_eq!(events.iter().filter(|event| event.contains("expired")).count(), 2, "{events:?}");
         }
     }
 }

@@ -240,6 +240,9 @@ impl Large {
         self.elements += node.len();
         self.pack_bytes += node.pack().len();
         self.node_heap_bytes += node.heap_bytes();
+        if self.nodes.len() == self.nodes.capacity() {
+            self.nodes.reserve_exact(further_nodes(self.nodes.len()));
+        }
         self.nodes.insert(at, node);
     }
 
@@ -317,6 +320,13 @@ impl Clone for Large {
         self.nodes.iter().for_each(|node| large.insert_node(large.nodes.len(), node.clone()));
         large
     }
+}
+
+/// For how many more nodes than these to make room: a quarter, and what the allocator gives anyway. By default the queue
+/// would double, which is much where nodes are small.
+fn further_nodes(nodes: usize) -> usize {
+    let wanted = nodes + nodes / 4 + 1;
+    allocation_bytes(wanted * size_of::<Node>()) / size_of::<Node>() - nodes
 }
 
 /// Whether an element may come to a node.

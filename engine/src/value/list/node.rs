@@ -8,7 +8,7 @@ use crate::value::element::Encoded;
 use crate::value::pack::{PackEditor, TwoWayPack};
 
 /// The least room that is made for further elements.
-const MIN_ROOM_BYTES: usize = 64;
+const MIN_ROOM_BYTES: usize = 16;
 /// The most.
 const MAX_ROOM_BYTES: usize = 4096;
 
@@ -18,9 +18,12 @@ pub(super) struct Node {
     /// Room, the pack, and spare capacity, which is room as well.
     buffer: Vec<u8>,
     /// Where the pack begins.
-    start: usize,
+    start: u32,
     elements: u32,
 }
+
+// Each node of each large list pays for this size.
+const _: () = assert!(size_of::<Node>() == 32);
 
 impl Node {
     /// No elements, and no room.
@@ -35,7 +38,15 @@ impl Node {
     }
 
     pub(super) fn pack(&self) -> &[u8] {
-        &self.buffer[self.start..]
+        &self.buffer[self.start()..]
+    }
+
+    fn start(&self) -> usize {
+        self.start as usize
+    }
+
+    fn set_start(&mut self, start: usize) {
+        self.start = u32::try_from(start).expect("nodes are far shorter than 4 GiB");
     }
 
     pub(super) fn len(&self) -> usize {
@@ -53,7 +64,7 @@ impl Node {
     pub(super) fn push_back(&mut self, element: &Encoded<'_>) {
         let (bytes, length) = (element.len_in::<true>(), self.buffer.len());
         if self.buffer.capacity() - length < bytes {
-            if self.start >= bytes && self.start >= length / 2 {
+            if self.start() >= bytes && self.start() >= length / 2 {
                 // What was popped left as much room in front as there are elements: moving those is paid for.
                 self.close_front();
             } else {
@@ -68,29 +79,30 @@ impl Node {
 
     pub(super) fn push_front(&mut self, element: &Encoded<'_>) {
         let bytes = element.len_in::<true>();
-        if self.start < bytes {
+        if self.start() < bytes {
             let room = room_for(self.pack().len(), bytes);
             let mut buffer = Vec::with_capacity(room + self.pack().len());
             buffer.resize(room, 0);
             buffer.extend_from_slice(self.pack());
-            (self.buffer, self.start) = (buffer, room);
+            self.buffer = buffer;
+            self.set_start(room);
         }
-        let end = self.start;
-        self.start -= bytes;
-        element.write::<true>(&mut self.buffer[self.start..end]);
+        let end = self.start();
+        element.write::<true>(&mut self.buffer[end - bytes..end]);
+        self.set_start(end - bytes);
         self.elements += 1;
     }
 
     /// Takes the first elements away. Moves nothing.
     pub(super) fn cut_front(&mut self, count: usize) {
-        self.start += position(self.pack(), self.len(), count);
+        self.set_start(self.start() + position(self.pack(), self.len(), count));
         self.elements -= count as u32;
     }
 
     /// Takes the last elements away. Moves nothing.
     pub(super) fn cut_back(&mut self, count: usize) {
         let end = position(self.pack(), self.len(), self.len() - count);
-        self.buffer.truncate(self.start + end);
+        self.buffer.truncate(self.start() + end);
         self.elements -= count as u32;
     }
 
@@ -118,7 +130,7 @@ impl Node {
     pub(super) fn split_off(&mut self, index: usize) -> Self {
         let at = position(self.pack(), self.len(), index);
         let rest = Self::new(self.pack()[at..].to_vec(), self.len() - index);
-        self.buffer.truncate(self.start + at);
+        self.buffer.truncate(self.start() + at);
         self.elements = index as u32;
         self.shrink();
         rest
@@ -150,8 +162,9 @@ impl Node {
     /// Makes the room in front room behind.
     fn close_front(&mut self) {
         if self.start > 0 {
-            self.buffer.copy_within(self.start.., 0);
-            self.buffer.truncate(self.buffer.len() - self.start);
+            let start = self.start();
+            self.buffer.copy_within(start.., 0);
+            self.buffer.truncate(self.buffer.len() - start);
             self.start = 0;
         }
     }
