@@ -8,8 +8,16 @@ use thermocline_tests::tiers::exchange_all;
 use thermocline_tests::waiting::wait_for;
 use thermocline_tests::{Connection, Product, Server, ServerOptions};
 
-/// How many small collections, or strings.
+/// How many strings.
+const STRINGS: u64 = 400_000;
+/// How many small collections.
 const SMALL_COLLECTIONS: u64 = 25_000;
+/// How many lists that are too long for one node.
+const LONG_LISTS: u64 = 2_000;
+/// How many keys there are before small collections are measured. A server of ours has a few hundred shards, and the
+/// first key of each takes it some pages: three megabytes that do not grow with the data. Redis' table of keys has room
+/// for all that come, so what it takes for a key is left out, which is to its advantage.
+const KEYS_BEFORE: u64 = 400_000;
 /// How many members a large collection has.
 const LARGE_MEMBERS: u64 = 200_000;
 /// How many of them are added by one command.
@@ -18,7 +26,7 @@ const MEMBERS_PER_COMMAND: u64 = 100;
 /// How long both servers may take to put their memory in order after a load.
 const SETTLING_TIMEOUT: Duration = Duration::from_secs(30);
 /// So many looks in a row must find the same memory, but for a thousandth.
-const EQUAL_LOOKS: u32 = 40;
+const EQUAL_LOOKS: u32 = 60;
 
 /// Words of a command.
 type Words = Vec<Vec<u8>>;
@@ -32,9 +40,13 @@ struct Case {
     settings: &'static [(&'static str, &'static str)],
     /// Settings that redis-server 7.0 does not know.
     own_settings: &'static [(&'static str, &'static str)],
+    /// How many other keys there are before.
+    keys_before: u64,
     /// How many commands load it.
     commands: u64,
     command: fn(u64) -> Words,
+    /// How many times redis-server's memory it may take.
+    bar: f64,
 }
 
 const SMALL: Case = Case {
@@ -42,9 +54,13 @@ const SMALL: Case = Case {
     encodings: ["listpack"; 2],
     settings: &[],
     own_settings: &[],
+    keys_before: KEYS_BEFORE,
     commands: SMALL_COLLECTIONS,
     command: |_| Vec::new(),
+    bar: 1.0,
 };
+
+const STRING: Case = Case { keys_before: 0, commands: STRINGS, ..SMALL };
 
 /// Every collection has from 5 to 50 entries.
 const SMALL_CASES: &[Case] = &[
@@ -52,19 +68,21 @@ const SMALL_CASES: &[Case] = &[
         name: "string, int",
         encodings: ["int"; 2],
         command: |id| vec![b"SET".into(), key(id), (100_000 + id * 7919).to_string().into()],
-        ..SMALL
+        // A value's place in the order of last use is an eighth of what an integer takes, and Redis has none.
+        bar: 1.15,
+        ..STRING
     },
     Case {
         name: "string, embstr",
         encodings: ["embstr"; 2],
         command: |id| vec![b"SET".into(), key(id), text(id, 0, 5 + id as usize % 40)],
-        ..SMALL
+        ..STRING
     },
     Case {
         name: "string, raw",
         encodings: ["raw"; 2],
         command: |id| vec![b"SET".into(), key(id), text(id, 0, 50 + id as usize * 7 % 400)],
-        ..SMALL
+        ..STRING
     },
     Case { name: "hash, listpack", command: hash, ..SMALL },
     Case {
@@ -78,14 +96,18 @@ const SMALL_CASES: &[Case] = &[
     Case {
         name: "list, quicklist",
         encodings: ["quicklist"; 2],
-        settings: &[("list-max-listpack-size", "4")],
-        command: list,
+        commands: LONG_LISTS,
+        command: |id| {
+            members("RPUSH", id, 40 + id % 80, |id, at| {
+                vec![text(id, at, 100 + (id + at * 71) as usize % 300)]
+            })
+        },
         ..SMALL
     },
     Case {
         name: "set, intset",
         encodings: ["intset"; 2],
-        command: |id| members("SADD", id, |id, at| vec![(id * 31 + at * 7919).to_string().into()]),
+        command: |id| members("SADD", id, few(id), |id, at| vec![(id * 31 + at * 7919).to_string().into()]),
         ..SMALL
     },
     // Redis has this representation from 7.2 on.
@@ -107,8 +129,12 @@ const SMALL_CASES: &[Case] = &[
     },
 ];
 
-const LARGE: Case =
-    Case { encodings: ["hashtable"; 2], commands: LARGE_MEMBERS / MEMBERS_PER_COMMAND, ..SMALL };
+const LARGE: Case = Case {
+    encodings: ["hashtable"; 2],
+    keys_before: 0,
+    commands: LARGE_MEMBERS / MEMBERS_PER_COMMAND,
+    ..SMALL
+};
 
 /// Each is one collection.
 const LARGE_CASES: &[Case] = &[
@@ -138,6 +164,21 @@ const LARGE_CASES: &[Case] = &[
         ..LARGE
     },
     Case {
+        name: "stream",
+        encodings: ["stream"; 2],
+        command: |id| {
+            vec![
+                b"XADD".into(),
+                b"large".into(),
+                format!("{}-0", id + 1).into(),
+                b"field".into(),
+                (id * 7919).to_string().into(),
+            ]
+        },
+        commands: LARGE_MEMBERS,
+        ..LARGE
+    },
+    Case {
         name: "zset",
         encodings: ["skiplist"; 2],
         command: |id| {
@@ -160,7 +201,7 @@ fn text(id: u64, at: u64, length: usize) -> Vec<u8> {
 }
 
 fn hash(id: u64) -> Words {
-    members("HSET", id, |id, at| {
+    members("HSET", id, few(id), |id, at| {
         let value = match at % 3 {
             0 => (id * at).to_string().into(),
             _ => text(id, at, 4 + (id + at * 5) as usize % 17),
@@ -170,18 +211,18 @@ fn hash(id: u64) -> Words {
 }
 
 fn list(id: u64) -> Words {
-    members("RPUSH", id, |id, at| match at % 3 {
+    members("RPUSH", id, few(id), |id, at| match at % 3 {
         0 => vec![(id * at).to_string().into()],
         _ => vec![text(id, at, 4 + (id + at * 5) as usize % 17)],
     })
 }
 
 fn set(id: u64) -> Words {
-    members("SADD", id, |id, at| vec![format!("member:{at}:{id}").into()])
+    members("SADD", id, few(id), |id, at| vec![format!("member:{at}:{id}").into()])
 }
 
 fn sorted_set(id: u64) -> Words {
-    members("ZADD", id, |id, at| {
+    members("ZADD", id, few(id), |id, at| {
         let score = match at % 2 {
             0 => (id * at % 1000).to_string(),
             _ => format!("{}.25", id * at % 1000),
@@ -190,10 +231,15 @@ fn sorted_set(id: u64) -> Words {
     })
 }
 
-/// A command that makes a small collection.
-fn members(command: &str, id: u64, member: fn(u64, u64) -> Vec<Vec<u8>>) -> Words {
+/// How many entries a small collection has.
+fn few(id: u64) -> u64 {
+    5 + id * 7919 % 46
+}
+
+/// A command that makes a collection.
+fn members(command: &str, id: u64, count: u64, member: fn(u64, u64) -> Vec<Vec<u8>>) -> Words {
     let mut words = vec![command.into(), key(id)];
-    words.extend((0..5 + id * 7919 % 46).flat_map(|at| member(id, at)));
+    words.extend((0..count).flat_map(|at| member(id, at)));
     words
 }
 
@@ -208,13 +254,17 @@ impl Case {
     fn start(&self, product: Product) -> Server {
         let own = self.own_settings.iter().filter(|_| product == Product::Thermocline);
         let settings = self.settings.iter().chain(own);
-        settings.fold(ServerOptions::new(product), |options, (name, value)| options.with(name, value)).start()
+        let options = ServerOptions::new(product).with("enable-debug-command", "yes");
+        settings.fold(options, |options, (name, value)| options.with(name, value)).start()
     }
 
     /// By how much the data lets a server's memory grow, in bytes.
     fn growth_bytes(&self, product: Product) -> u64 {
         let server = self.start(product);
         let mut looking = server.connect();
+        if self.keys_before > 0 {
+            looking.text(&format!("DEBUG POPULATE {}", self.keys_before));
+        }
         let before = settled_bytes(&mut looking);
         let mut loading = server.connect();
         for (id, reply) in exchange_all(&mut loading, 0..self.commands, self.command) {
@@ -248,7 +298,7 @@ fn compare(cases: &[Case]) {
         let ours = case.growth_bytes(Product::Thermocline);
         let ratio = ours as f64 / theirs as f64;
         table += &format!("{:<18} {theirs:>14} {ours:>14} {ratio:>7.3}\n", case.name);
-        if ours > theirs {
+        if ratio > case.bar {
             larger.push(case.name);
         }
     }

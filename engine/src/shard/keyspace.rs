@@ -201,6 +201,12 @@ impl Keyspace {
         self.residents.get(number)
     }
 
+    /// What the SSD has of this resident.
+    #[inline]
+    pub(crate) fn resident_copy(&self, number: u32) -> SsdCopy {
+        self.residents.copy(number)
+    }
+
     /// What dropping this resident gives back, in bytes.
     pub(crate) fn resident_cost_bytes(&self, number: u32) -> usize {
         self.residents.get(number).value.heap_bytes() + size_of::<Resident>()
@@ -231,7 +237,11 @@ impl Keyspace {
             Place::Ssd(_) => (Tier::Ssd, 0),
             Place::Dram(number) => {
                 let resident = self.residents.get(number);
-                let tier = if matches!(resident.copy(), SsdCopy::Clean(_)) { Tier::Both } else { Tier::Dram };
+                let tier = if matches!(self.residents.copy(number), SsdCopy::Clean(_)) {
+                    Tier::Both
+                } else {
+                    Tier::Dram
+                };
                 (tier, resident.value.heap_bytes())
             }
         };
@@ -427,7 +437,7 @@ impl Keyspace {
     /// The copy made under `ticket` has been given a location, whose bytes the ledger counts already, or none.
     /// False if the value has changed since: then the location is not the value's.
     pub(crate) fn finish_preparing(&mut self, number: u32, ticket: u64, location: Option<Location>) -> bool {
-        let is_current = self.residents.slot(number).is_some_and(|r| r.copy() == SsdCopy::Preparing(ticket));
+        let is_current = self.residents.copy(number) == SsdCopy::Preparing(ticket);
         if is_current {
             let copy = location.map_or(SsdCopy::None, SsdCopy::Writing);
             self.set_copy(number, copy);
@@ -438,8 +448,7 @@ impl Keyspace {
     /// The write to `location` is over. If the resident still waits for it, it is clean now, or dirty again
     /// where the write failed. Tells whether that was so.
     pub(crate) fn finish_writing(&mut self, number: u32, location: Location, succeeded: bool) -> bool {
-        let Some(resident) = self.residents.slot(number) else { return false };
-        if resident.copy() != SsdCopy::Writing(location) {
+        if self.residents.copy(number) != SsdCopy::Writing(location) {
             return false;
         }
         if succeeded {
@@ -467,7 +476,7 @@ impl Keyspace {
     pub(crate) fn is_at(&self, handle: Handle, location: Location) -> bool {
         match self.entries.head(handle).place() {
             Place::Ssd(place) => place == location,
-            Place::Dram(number) => self.residents.get(number).copy() == SsdCopy::Clean(location),
+            Place::Dram(number) => self.residents.copy(number) == SsdCopy::Clean(location),
         }
     }
 
@@ -517,7 +526,7 @@ impl Keyspace {
         for handle in self.table.handles() {
             match self.entries.head(handle).place() {
                 Place::Ssd(location) => self.ledger.release(location),
-                Place::Dram(number) => match self.residents.get(number).copy() {
+                Place::Dram(number) => match self.residents.copy(number) {
                     SsdCopy::Clean(location) | SsdCopy::Writing(location) => self.ledger.release(location),
                     SsdCopy::None | SsdCopy::Preparing(_) => {}
                 },
@@ -541,7 +550,8 @@ impl Keyspace {
                     assert_eq!(clamp_length(resident.value.length()), head.value_length());
                     residents += 1;
                     value_bytes += resident.value.heap_bytes();
-                    if let SsdCopy::Clean(location) | SsdCopy::Writing(location) = resident.copy() {
+                    if let SsdCopy::Clean(location) | SsdCopy::Writing(location) = self.residents.copy(number)
+                    {
                         claimed += location.length_bytes();
                     }
                 }
@@ -551,16 +561,17 @@ impl Keyspace {
         }
         assert_eq!(residents, self.residents.len());
         assert_eq!(value_bytes, self.value_bytes);
-        let is_clean = |resident: &&Resident| matches!(resident.copy(), SsdCopy::Clean(_));
-        let clean = self.residents.iter().filter(is_clean);
-        assert_eq!(clean.map(|resident| resident.value.heap_bytes()).sum::<usize>(), self.clean_bytes);
+        let is_clean = |&number: &u32| matches!(self.residents.copy(number), SsdCopy::Clean(_));
+        let clean = self.residents.numbers().filter(is_clean);
+        let clean_bytes: usize = clean.map(|number| self.residents.get(number).value.heap_bytes()).sum();
+        assert_eq!(clean_bytes, self.clean_bytes);
         assert_eq!(with_expiry, self.keys_with_expiry);
         claimed
     }
 
     fn install(&mut self, handle: Handle, value: Value, copy: SsdCopy, tick: u32) {
         let heap_bytes = value.heap_bytes();
-        let number = self.residents.insert(value, SsdCopy::None, handle, tick);
+        let number = self.residents.insert(value, handle, tick);
         self.set_copy(number, copy);
         let mut head = self.entries.head(handle);
         head.set_place(Place::Dram(number));
@@ -615,9 +626,7 @@ impl Keyspace {
     }
 
     fn set_copy_of(&mut self, number: u32, copy: SsdCopy, heap_bytes: usize) -> SsdCopy {
-        let resident = self.residents.get_mut(number);
-        let before = resident.copy();
-        resident.set_copy(copy);
+        let before = self.residents.set_copy(number, copy);
         match (matches!(before, SsdCopy::Clean(_)), matches!(copy, SsdCopy::Clean(_))) {
             (false, true) => self.clean_bytes += heap_bytes,
             (true, false) => self.clean_bytes -= heap_bytes,

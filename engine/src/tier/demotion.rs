@@ -143,7 +143,7 @@ impl Demoter {
         if keyspace.is_expired(handle, now) {
             return Ok(());
         }
-        match keyspace.resident(resident).copy() {
+        match keyspace.resident_copy(resident) {
             SsdCopy::Clean(_) => {
                 keyspace.demote_clean(resident);
                 shard_ref.counters.clean_demotions += 1;
@@ -191,7 +191,7 @@ impl Demoter {
             batch.looks += 1;
             let counters = &mut shard.counters;
             let keyspace = shard.databases[database].as_deref_mut().expect("it has a resident");
-            let (handle, copy) = (keyspace.resident(resident).entry(), keyspace.resident(resident).copy());
+            let (handle, copy) = (keyspace.resident(resident).entry(), keyspace.resident_copy(resident));
             let dram_bytes = keyspace.resident_cost_bytes(resident);
             let soon = UnixMillis(now.0 + SOON_MS);
             let stays = reach == Reach::ColdEnd && keyspace.expiry(handle).is_some_and(|at| at.is_due(soon));

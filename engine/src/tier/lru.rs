@@ -1,7 +1,8 @@
 //! Residents: the values in DRAM, each with its place in the order of last access.
 //!
-//! A resident costs its value's heap memory and 48 bytes, of which the LRU tracker's share is 12: two links
-//! and a stamp. An access allocates nothing; it moves the resident to the recent end of the list, and not even
+//! A resident costs its value's heap memory and 40 bytes, of which the LRU tracker's share is 12: two links
+//! and a stamp. What the SSD has of it costs 8 bytes more, but only where the SSD has something of one of its
+//! neighbours at least: data that all fits DRAM does not pay for the SSD. An access allocates nothing; it moves the resident to the recent end of the list, and not even
 //! that if it was moved a short while ago (see [`Residents::touch`]).
 //!
 //! Residents live in chunks of 64. New ones take the lowest free number, so that as the tier turns over,
@@ -55,24 +56,15 @@ impl SsdCopy {
 /// A value in DRAM.
 pub(crate) struct Resident {
     pub(crate) value: Value,
-    copy: u64,
     entry: u32,
     newer: u32,
     older: u32,
     touched_tick: u32,
 }
 
-const _: () = assert!(size_of::<Resident>() == 48);
+const _: () = assert!(size_of::<Resident>() == 40);
 
 impl Resident {
-    pub(crate) fn copy(&self) -> SsdCopy {
-        SsdCopy::from_bits(self.copy)
-    }
-
-    pub(crate) fn set_copy(&mut self, copy: SsdCopy) {
-        self.copy = copy.bits();
-    }
-
     pub(crate) fn entry(&self) -> Handle {
         Handle::from_bits(self.entry).expect("a resident has an entry")
     }
@@ -102,6 +94,10 @@ struct Chunk {
     slots: Vec<Option<Resident>>,
     /// A bit for each free slot; all of them where `slots` is not allocated.
     free: u64,
+    /// What the SSD has of each; not allocated where it has nothing of any.
+    copies: Option<Box<[u64; CHUNK]>>,
+    /// A bit for each of which it has something.
+    copied: u64,
 }
 
 const _: () = assert!(size_of::<Option<Resident>>() == size_of::<Resident>());
@@ -120,7 +116,10 @@ impl Residents {
     /// DRAM of the residents themselves, without their values' heap memory, in bytes.
     pub(crate) fn allocated_bytes(&self) -> usize {
         let allocated = self.chunks.iter().map(|chunk| chunk.slots.capacity()).sum::<usize>();
-        allocated * size_of::<Resident>() + self.chunks.capacity() * size_of::<Chunk>()
+        let copies = self.chunks.iter().filter(|chunk| chunk.copies.is_some()).count();
+        allocated * size_of::<Resident>()
+            + copies * size_of::<[u64; CHUNK]>()
+            + self.chunks.capacity() * size_of::<Chunk>()
     }
 
     #[inline]
@@ -140,24 +139,37 @@ impl Residents {
         self.chunks.get(number as usize / CHUNK)?.slots.get(number as usize % CHUNK)?.as_ref()
     }
 
+    /// What the SSD has of the resident of this number; nothing where there is no such resident.
+    #[inline]
+    pub(crate) fn copy(&self, number: u32) -> SsdCopy {
+        let copies = self.chunks.get(number as usize / CHUNK).and_then(|chunk| chunk.copies.as_ref());
+        copies.map_or(SsdCopy::None, |copies| SsdCopy::from_bits(copies[number as usize % CHUNK]))
+    }
+
+    /// Notes what the SSD has of a resident; returns what it had before.
+    #[inline]
+    pub(crate) fn set_copy(&mut self, number: u32, copy: SsdCopy) -> SsdCopy {
+        let chunk = &mut self.chunks[number as usize / CHUNK];
+        if chunk.copies.is_none() && copy == SsdCopy::None {
+            return SsdCopy::None;
+        }
+        chunk.change_copy(number as usize % CHUNK, copy)
+    }
+
     /// Adds a value at the recent end.
-    pub(crate) fn insert(&mut self, value: Value, copy: SsdCopy, entry: Handle, tick: u32) -> u32 {
+    pub(crate) fn insert(&mut self, value: Value, entry: Handle, tick: u32) -> u32 {
         let number = self.take_free_slot();
-        let resident = Resident {
-            value,
-            copy: copy.bits(),
-            entry: entry.bits(),
-            newer: NONE,
-            older: NONE,
-            touched_tick: tick,
-        };
+        let resident = Resident { value, entry: entry.bits(), newer: NONE, older: NONE, touched_tick: tick };
         self.chunks[number as usize / CHUNK].slots[number as usize % CHUNK] = Some(resident);
         self.link_newest(number);
         self.count += 1;
         number
     }
 
+    /// # Panics
+    /// If the SSD has something of it that nobody has taken note of the end of.
     pub(crate) fn remove(&mut self, number: u32) -> Resident {
+        assert_eq!(self.copy(number), SsdCopy::None, "who removes a resident gives up its record first");
         self.unlink(number);
         self.count -= 1;
         let at = number as usize / CHUNK;
@@ -204,15 +216,16 @@ impl Residents {
         (newer != NONE).then_some(newer)
     }
 
-    /// All residents, in no particular order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Resident> {
-        self.chunks.iter().flat_map(|chunk| chunk.slots.iter().flatten())
+    /// The numbers of all residents, in no particular order.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u32> {
+        let count = (self.chunks.len() * CHUNK) as u32;
+        (0..count).filter(|&number| self.slot(number).is_some())
     }
 
     fn take_free_slot(&mut self) -> u32 {
         let at = (self.lowest_free..self.chunks.len()).find(|&at| self.chunks[at].free != 0);
         let at = at.unwrap_or_else(|| {
-            self.chunks.push(Chunk { slots: Vec::new(), free: u64::MAX });
+            self.chunks.push(Chunk { free: u64::MAX, ..Chunk::default() });
             self.chunks.len() - 1
         });
         self.lowest_free = at;
@@ -249,13 +262,29 @@ impl Residents {
     }
 }
 
+impl Chunk {
+    fn change_copy(&mut self, slot: usize, copy: SsdCopy) -> SsdCopy {
+        let copies = self.copies.get_or_insert_with(|| Box::new([0; CHUNK]));
+        let before = std::mem::replace(&mut copies[slot], copy.bits());
+        if copy == SsdCopy::None {
+            self.copied &= !(1 << slot);
+        } else {
+            self.copied |= 1 << slot;
+        }
+        if self.copied == 0 {
+            self.copies = None;
+        }
+        SsdCopy::from_bits(before)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::value::StringValue;
 
     fn insert(residents: &mut Residents, n: i64, tick: u32) -> u32 {
-        residents.insert(StringValue::integer(n).into(), SsdCopy::None, Handle::from_bits(1).unwrap(), tick)
+        residents.insert(StringValue::integer(n).into(), Handle::from_bits(1).unwrap(), tick)
     }
 
     fn order(residents: &Residents) -> Vec<u32> {
@@ -281,6 +310,25 @@ mod tests {
         assert_eq!(order(&residents), numbers);
         residents.touch(numbers[0], 104, 4);
         assert_eq!(order(&residents), [numbers[1], numbers[0]]);
+    }
+
+    #[test]
+    fn what_the_ssd_has_is_remembered_and_costs_nothing_where_it_has_nothing() {
+        let mut residents = Residents::default();
+        let numbers: Vec<u32> = (0..100).map(|n| insert(&mut residents, n, 0)).collect();
+        let hot_bytes = residents.allocated_bytes();
+        let copies = [SsdCopy::Preparing(7), SsdCopy::Writing(Location::new(1, 64, 128))];
+        for (&number, copy) in numbers.iter().zip(copies) {
+            assert_eq!(residents.set_copy(number, copy), SsdCopy::None);
+            assert_eq!(residents.copy(number), copy);
+        }
+        assert_eq!(residents.copy(numbers[2]), SsdCopy::None);
+        assert_eq!(residents.allocated_bytes(), hot_bytes + 512);
+        for (&number, copy) in numbers.iter().zip(copies) {
+            assert_eq!(residents.set_copy(number, SsdCopy::None), copy);
+        }
+        assert_eq!(residents.allocated_bytes(), hot_bytes);
+        assert_eq!(residents.copy(1 << 20), SsdCopy::None, "there is no such resident");
     }
 
     #[test]

@@ -100,7 +100,7 @@ impl Demoter {
                 covered_bytes += keyspace.resident_cost_bytes(number);
                 let resident = keyspace.resident(number);
                 let handle = resident.entry();
-                let is_wanted = resident.copy() == SsdCopy::None
+                let is_wanted = keyspace.resident_copy(number) == SsdCopy::None
                     && tick_at(now).wrapping_sub(resident.touched_tick()) >= recent_ticks
                     && !keyspace.expiry(handle).is_some_and(|at| at.is_due(soon))
                     && !engine.is_oversize(keyspace.key(handle), &resident.value);

@@ -10,7 +10,7 @@ use crate::value::pack::{PackEditor, TwoWayPack};
 /// The least room that is made for further elements.
 const MIN_ROOM_BYTES: usize = 16;
 /// The most.
-const MAX_ROOM_BYTES: usize = 4096;
+const MAX_ROOM_BYTES: usize = 1024;
 
 /// Elements back to back, somewhere in a buffer.
 #[derive(Debug)]
@@ -179,6 +179,6 @@ impl Clone for Node {
 
 /// How much room to make for an element of so many bytes and some that may follow, such that the allocator wastes none.
 fn room_for(pack_bytes: usize, element_bytes: usize) -> usize {
-    let further = (pack_bytes / 2).clamp(MIN_ROOM_BYTES, MAX_ROOM_BYTES);
+    let further = (pack_bytes / 8).clamp(MIN_ROOM_BYTES, MAX_ROOM_BYTES);
     allocation_bytes(pack_bytes + element_bytes + further) - pack_bytes
 }
