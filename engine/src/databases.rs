@@ -16,6 +16,9 @@ use crate::time::UnixMillis;
 /// How often [`Databases::random_key`] draws a place in the hash space before it looks at every key.
 const RANDOM_KEY_DRAWS: u32 = 100;
 
+/// Of up to so many keys, one is drawn by counting: few keys in many shards are seldom found by drawing places.
+const COUNTED_KEYS_MAX: usize = 1024;
+
 /// Whole databases, by whoever may work on all of them.
 pub struct Databases<'a> {
     engine: &'a Engine,
@@ -195,6 +198,10 @@ impl<'a> Databases<'a> {
         now: UnixMillis,
         mut random: impl FnMut() -> u64,
     ) -> Option<Box<[u8]>> {
+        let count = self.key_count(database);
+        if count <= COUNTED_KEYS_MAX {
+            return self.key_at(database, now, random() as usize % count.max(1));
+        }
         for _ in 0..RANDOM_KEY_DRAWS {
             let shard = random() as usize % self.engine.shard_count();
             let found = self.on_keyspace(shard, database, |keyspace| {
@@ -211,14 +218,23 @@ impl<'a> Databases<'a> {
                 return Some(key);
             }
         }
-        let mut found = None;
+        self.key_at(database, now, 0)
+    }
+
+    /// The key at a place in the order of hashes; the last one, where there are fewer. Expired ones do not count.
+    fn key_at(&mut self, database: usize, now: UnixMillis, place: usize) -> Option<Box<[u8]>> {
+        let (mut found, mut passed) = (None, 0);
         let mut cursor = Cursor::START;
-        while found.is_none() {
-            cursor = self.scan(database, cursor, 1000, now, |key, _| found = Some(key.into()));
-            if cursor == Cursor::START {
-                break;
+        loop {
+            cursor = self.scan(database, cursor, 1000, now, |key, _| {
+                if passed <= place {
+                    found = Some(key.into());
+                }
+                passed += 1;
+            });
+            if cursor == Cursor::START || passed > place {
+                return found;
             }
         }
-        found
     }
 }

@@ -40,6 +40,7 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use parking_lot::Mutex;
 use thermocline_engine::{Clock, Engine, Reader, UnixMillis};
@@ -84,6 +85,8 @@ pub struct Server {
     pub command_rate: CommandRate,
     /// Lua scripts and functions.
     pub scripts: Arc<Scripts>,
+    /// Whether scripts may call every command: `DEBUG SET-DISABLE-DENY-SCRIPTS`.
+    pub lets_scripts_call_all: AtomicBool,
     /// Who watches keys or waits for them.
     pub observers: Arc<Observers>,
     /// Delivers messages that are no replies.
@@ -136,6 +139,7 @@ impl Server {
             metrics: Metrics::new(commands.len()),
             command_rate: CommandRate::default(),
             scripts: Arc::default(),
+            lets_scripts_call_all: AtomicBool::new(false),
             observers,
             monitors: Monitors::new(Arc::clone(&courier)),
             courier,

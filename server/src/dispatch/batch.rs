@@ -184,30 +184,31 @@ impl<'a> Batch<'a> {
         self.began = ended;
         lap_ns
     }
+}
 
-    /// Reports a command that took long to SLOWLOG and LATENCY. `waited_ns` of its time it waited for the SSD.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn note_slow(
-        &mut self,
-        entry: &CommandEntry,
-        arguments: Arguments<'_>,
-        duration_ns: u64,
-        waited_ns: u64,
-    ) {
-        let (server, config) = (self.server, &self.server.config);
-        let duration_us = duration_ns / 1000;
-        let threshold_us = config.slowlog_threshold_us();
-        if !entry.has(Flags::SKIP_SLOWLOG) && threshold_us >= 0 && duration_us >= threshold_us as u64 {
-            let length_max = config.slowlog_max_length();
-            let duration = SlowDuration { total_us: duration_us, waited_us: waited_ns / 1000 };
-            server.slowlog.record(self.now, duration, arguments, self.session, length_max);
-        }
-        let (duration_ms, threshold_ms) = (duration_us / 1000, config.latency_monitor_threshold_ms());
-        if threshold_ms > 0 && duration_ms >= threshold_ms {
-            let event = if entry.has(Flags::FAST) { "fast-command" } else { "command" };
-            server.latency.note(event, self.now, duration_ms);
-        }
+/// Reports a command that took long to SLOWLOG and LATENCY. `waited_ns` of its time it waited for the SSD.
+#[cold]
+#[inline(never)]
+pub(super) fn note_slow(
+    server: &Server,
+    session: &Session,
+    (entry, arguments): (&CommandEntry, Arguments<'_>),
+    duration_ns: u64,
+    waited_ns: u64,
+) {
+    let config = &server.config;
+    let now = server.clock.now();
+    let duration_us = duration_ns / 1000;
+    let threshold_us = config.slowlog_threshold_us();
+    if !entry.has(Flags::SKIP_SLOWLOG) && threshold_us >= 0 && duration_us >= threshold_us as u64 {
+        let length_max = config.slowlog_max_length();
+        let duration = SlowDuration { total_us: duration_us, waited_us: waited_ns / 1000 };
+        server.slowlog.record(now, duration, arguments, session, length_max);
+    }
+    let (duration_ms, threshold_ms) = (duration_us / 1000, config.latency_monitor_threshold_ms());
+    if threshold_ms > 0 && duration_ms >= threshold_ms {
+        let event = if entry.has(Flags::FAST) { "fast-command" } else { "command" };
+        server.latency.note(event, now, duration_ms);
     }
 }
 
@@ -221,7 +222,7 @@ pub(super) fn limits(server: &Server, session: &Session) -> Limits {
 }
 
 /// From which duration on a command is of interest to SLOWLOG or LATENCY.
-fn slow_ns(server: &Server) -> u64 {
+pub(super) fn slow_ns(server: &Server) -> u64 {
     let config = &server.config;
     let slowlog_ns =
         u64::try_from(config.slowlog_threshold_us()).map_or(u64::MAX, |us| us.saturating_mul(1000));

@@ -6,7 +6,7 @@
 use thermocline_engine::{Admission, Engine, UnixMillis};
 use thermocline_protocol::{Arguments, ReplyEncoder};
 
-use super::batch::Batch;
+use super::batch::{Batch, note_slow};
 use super::cold;
 use super::key_positions::keys;
 use super::{hearing, refusal, serving};
@@ -276,7 +276,7 @@ impl<'a> Batch<'a> {
             self.server.engine.note_dram_read(duration_ns);
         }
         if duration_ns >= self.slow_ns {
-            self.note_slow(entry, arguments, duration_ns, waited_ns);
+            note_slow(self.server, self.session, (entry, arguments), duration_ns, waited_ns);
         }
         if !std::mem::take(&mut self.is_shown) {
             hearing::show(self.server, self.session, entry, arguments);

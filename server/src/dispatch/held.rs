@@ -11,6 +11,7 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use thermocline_engine::{Fetched, Keys, Reader};
 use thermocline_protocol::{Arguments, ReplyEncoder};
 
+use super::batch::{note_slow, slow_ns};
 use super::cold::ATTEMPTS_MAX;
 use super::{hearing, refusal};
 use crate::command::blocking::UnwaitedReply;
@@ -72,6 +73,9 @@ pub(super) fn run(
     metrics.note_call(duration_ns.saturating_sub(waited_ns), tracks_latency);
     if waited_ns > 0 {
         metrics.note_wait(waited_ns, tracks_latency);
+    }
+    if duration_ns >= slow_ns(&thread.server) {
+        note_slow(&thread.server, session, (entry, arguments), duration_ns, waited_ns);
     }
 }
 

@@ -10,10 +10,11 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use thermocline_engine::Keys;
-use thermocline_protocol::{Arguments, Protocol, ReplyEncoder};
+use thermocline_protocol::{Arguments, Protocol, ReplyEncoder, parse_integer};
 
 use super::batch::Batch;
 use super::cold::reads_values;
@@ -334,7 +335,7 @@ impl ScriptHost<'_, '_, '_, '_> {
         if !entry.accepts(arguments.len()) {
             return Err(WRONG_ARITY.into());
         }
-        if entry.has(Flags::NOSCRIPT) {
+        if entry.has(Flags::NOSCRIPT) && !server.lets_scripts_call_all.load(Ordering::Relaxed) {
             return Err(NOT_ALLOWED.into());
         }
         if let Err(denied) = permits(&self.session.user, entry, arguments) {
@@ -343,7 +344,7 @@ impl ScriptHost<'_, '_, '_, '_> {
             return Err(denied.refusal_in_script(&self.session.user, entry).into());
         }
         if asks_to_block(entry, arguments) {
-            let name = entry.command.name;
+            let name = String::from_utf8_lossy(arguments.get(0));
             return Err(format!("ERR {name} command is not allowed with BLOCK option from scripts").into());
         }
         if entry.has(Flags::WRITE) && request.is_read_only {
@@ -409,15 +410,26 @@ impl ScriptHost<'_, '_, '_, '_> {
     }
 }
 
-/// Whether this is XREAD or XREADGROUP with BLOCK, which scripts may not even ask for.
+/// Whether this is XREAD or XREADGROUP with BLOCK, which scripts may not even ask for. What is wrong with the options before
+/// it is for the command to say.
 fn asks_to_block(entry: &CommandEntry, arguments: Arguments<'_>) -> bool {
-    let options = match entry.command.name {
-        "xread" => arguments.skip(1),
-        // Behind GROUP, group and consumer.
-        "xreadgroup" => arguments.skip(4.min(arguments.len())),
+    let has_group = match entry.command.name {
+        "xread" => false,
+        "xreadgroup" => true,
         _ => return false,
     };
-    options.iter().take_while(|word| !is_word(word, "STREAMS")).any(|word| is_word(word, "BLOCK"))
+    let mut at = 1;
+    while at < arguments.len() {
+        let rest = arguments.len() - at - 1;
+        at += match arguments.get(at) {
+            word if is_word(word, "BLOCK") => return rest > 0,
+            word if is_word(word, "COUNT") && rest > 0 && parse_integer(arguments.get(at + 1)).is_some() => 2,
+            word if is_word(word, "GROUP") && has_group && rest > 1 => 3,
+            word if is_word(word, "NOACK") && has_group => 1,
+            _ => return false,
+        };
+    }
+    false
 }
 
 /// Whether a command may need any key.

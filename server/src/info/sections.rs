@@ -9,6 +9,7 @@ use crate::command::connection::REDIS_VERSION;
 use crate::command::server::Allocator;
 use crate::config::total_memory_bytes;
 use crate::net::BoundAddress;
+use crate::server::clients::ClientFlags;
 use crate::server::metrics::CommandSummary;
 use crate::server::pubsub::TopicKind;
 
@@ -97,8 +98,8 @@ fn clients(server: &View<'_>) -> Vec<Field> {
         ),
         Field::gauge(
             "blocked_clients",
-            clients.iter().filter(|client| client.is_blocked()).count() as u64,
-            "Clients that wait in a blocking command.",
+            clients.iter().filter(|client| client.flags().has(ClientFlags::BLOCKED)).count() as u64,
+            "Clients that wait in a blocking command, or are held back by CLIENT PAUSE.",
         ),
         Field::gauge(
             "tracking_clients",

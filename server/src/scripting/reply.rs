@@ -23,13 +23,15 @@ const WRITTEN_DEPTH_MAX: u32 = 512;
 /// The reply cannot be a Lua value; the text is an error reply.
 pub(super) fn push_reply(stack: &mut Stack<'_>, reply: &[u8]) -> Result<(), &'static str> {
     let top = stack.top();
-    let rest = push(stack, reply, 0);
-    if let Err(problem) = rest {
-        stack.set_top(top);
-        return Err(problem);
+    match push(stack, reply, 0) {
+        Ok([]) => return Ok(()),
+        Ok(_) => stack.set_top(top),
+        Err(problem) => {
+            stack.set_top(top);
+            return Err(problem);
+        }
     }
-    debug_assert!(rest.is_ok_and(<[u8]>::is_empty), "one reply");
-    Ok(())
+    Err(BROKEN)
 }
 
 const BROKEN: &str = "ERR the reply of the command is broken";

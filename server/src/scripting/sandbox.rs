@@ -27,7 +27,6 @@ const BASE: &[(&str, Option<Check>, Option<Native>)] = &[
     ("load", Some(before_load), None),
     ("loadstring", Some(before_loadstring), None),
     ("next", Some(look_behind), None),
-    ("pcall", Some(before_pcall), Some(after_pcall)),
     ("rawequal", None, None),
     ("rawget", Some(look_behind), None),
     ("rawset", Some(refuse_change), None),
@@ -37,7 +36,6 @@ const BASE: &[(&str, Option<Check>, Option<Native>)] = &[
     ("tostring", None, None),
     ("type", None, None),
     ("unpack", None, None),
-    ("xpcall", Some(before_xpcall), Some(after_xpcall)),
 ];
 
 /// Functions in libraries that something is put around.
@@ -45,7 +43,16 @@ const WRAPPED: &[(&str, &str, Option<Check>, Option<Native>)] = &[
     ("table", "insert", Some(refuse_change), None),
     ("table", "foreach", Some(look_behind), None),
     ("coroutine", "resume", None, Some(after_xpcall)),
+    ("string", "find", Some(refuse_long_pattern), None),
+    ("string", "gfind", Some(refuse_long_pattern), None),
+    ("string", "gmatch", Some(refuse_long_pattern), None),
+    ("string", "gsub", Some(refuse_long_pattern), None),
+    ("string", "match", Some(refuse_long_pattern), None),
 ];
+
+/// The longest pattern in bytes. Lua recurses once for each optional item of a pattern, so that a longer one could take more
+/// than the stack has.
+const PATTERN_BYTES_MAX: usize = 100_000;
 
 /// The tables that an interpreter's owner works with.
 pub(super) struct Globals {
@@ -122,6 +129,10 @@ fn copy_base(stack: &mut Stack<'_>, original: i32, globals: i32) {
         stack.raw_get_name(original, name);
         stack.raw_set_name(globals, name);
     }
+    stack.push_pcall(after_pcall);
+    stack.raw_set_name(globals, "pcall");
+    stack.push_xpcall(after_xpcall);
+    stack.raw_set_name(globals, "xpcall");
     // `pairs` gives `next` away: the plain one for plain tables, which is faster, the wrapped one for proxies.
     stack.raw_get_name(original, "next");
     stack.raw_get_name(globals, "next");
@@ -280,6 +291,14 @@ fn look_behind(stack: &mut Stack<'_>) -> Result<Verdict, Raised> {
     Ok(Verdict::Proceed)
 }
 
+/// For functions whose second argument is a pattern.
+fn refuse_long_pattern(stack: &mut Stack<'_>) -> Result<Verdict, Raised> {
+    match stack.kind(2) == Kind::String && stack.length(2) > PATTERN_BYTES_MAX {
+        true => Err(stack.raise("pattern too complex")),
+        false => Ok(Verdict::Proceed),
+    }
+}
+
 fn before_getmetatable(stack: &mut Stack<'_>) -> Result<Verdict, Raised> {
     let is_string = stack.kind(1) == Kind::String && stack.push_metatable(1);
     if !is_string && !is_proxy(stack, 1) {
@@ -310,25 +329,6 @@ fn before_loadstring(stack: &mut Stack<'_>) -> Result<Verdict, Raised> {
         }
         stack.push_bytes(&spaced);
         stack.replace(1);
-    }
-    Ok(Verdict::Proceed)
-}
-
-/// Redis' pcall without a function calls the `true` that it would have returned.
-fn before_pcall(stack: &mut Stack<'_>) -> Result<Verdict, Raised> {
-    if stack.top() > 0 {
-        return Ok(Verdict::Proceed);
-    }
-    stack.push_boolean(false);
-    stack.push_bytes(b"attempt to call a boolean value");
-    Ok(Verdict::Return(2))
-}
-
-fn before_xpcall(stack: &mut Stack<'_>) -> Result<Verdict, Raised> {
-    if stack.kind(2) == Kind::Function {
-        stack.push_copy(2);
-        stack.wrap_handler();
-        stack.replace(2);
     }
     Ok(Verdict::Proceed)
 }

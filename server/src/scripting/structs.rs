@@ -179,7 +179,7 @@ fn read_integer(bytes: &[u8], is_little: bool, is_signed: bool) -> f64 {
         true => bytes.iter().rev().fold(0, shift_in),
         false => bytes.iter().fold(0, shift_in),
     };
-    if !is_signed {
+    if !is_signed || bytes.is_empty() {
         return value as f64;
     }
     let unused_bits = 64 - 8 * bytes.len().min(8) as u32;

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use proptest::prelude::*;
 use thermocline_protocol::{Arguments, OwnedArguments, Protocol, ReplyEncoder};
 
 use super::*;
@@ -465,6 +466,68 @@ fn every_thread_runs_the_libraries_that_are_there_now() {
     assert_eq!(append, Err("ERR Function g already exists".into()));
     assert_eq!(second.restore_libraries(&codes, RestorePolicy::Flush), Ok(()));
     assert!(first.thread.shared().libraries().library("a").is_none());
+}
+
+#[test]
+fn what_would_take_more_than_the_stack_is_an_error() {
+    let mut world = World::new();
+    let error = |text: &str| format!("-ERR user_script:1: {text} script: <sha>, on @user_script:1.");
+    for (body, text) in [
+        ("return string.find(string.rep('a', 1e6), string.rep('a?', 1e6))", "pattern too complex"),
+        (
+            "return cmsgpack.unpack(string.rep('\\145', 9000))",
+            "stack overflow (in function mp_decode_to_lua_type)",
+        ),
+        ("local t = {} t.t = t return cjson.encode(t)", "Cannot serialise, excessive nesting (1001)"),
+        (
+            "local t = setmetatable({}, {__index = function(t, k) return t[k .. 'x'] end}) return t.x",
+            "C stack overflow",
+        ),
+    ] {
+        assert_eq!(world.eval(body), error(text), "{body}");
+    }
+    assert!(world.eval("local t = {} t[1] = t return t").ends_with("-ERR reached lua stack limit"));
+    assert!(world.eval("local function f() return 1 + f() end return f()").contains("stack overflow"));
+    assert!(
+        world
+            .eval("local function f() return coroutine.wrap(f)() end return f()")
+            .contains("C stack overflow")
+    );
+}
+
+/// Bytes that the formats give a meaning to come more often than others.
+fn noise() -> impl Strategy<Value = Vec<u8>> {
+    let telling: &[u8] = b"{}[]:,\"\\u0 19.-+eEnatrufxsbBhHlLTiIcd<>!%\x80\x90\x91\x93\xa1\xc0\xc4\xca\xcb\xcf\xd3\xd9\xdb\xdc\xdd\xde\xdf\xff\x00";
+    let byte = prop_oneof![4 => proptest::sample::select(telling), 1 => any::<u8>()];
+    proptest::collection::vec(byte, 0..24)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// A native function must not panic, since that ends the process.
+    #[test]
+    fn whatever_a_script_is_given_it_ends(one in noise(), other in noise(), number in -9i64..99) {
+        let mut world = World::new();
+        let quoted = |bytes: &[u8]| -> String {
+            let escape = |byte: &u8| format!("\\{byte:03}");
+            format!("'{}'", bytes.iter().map(escape).collect::<String>())
+        };
+        let (one, other) = (quoted(&one), quoted(&other));
+        let reply = world.eval(&format!(
+            "local a, b, n, t = {one}, {other}, {number}, {{}}
+             local function try(f, ...) local r = {{pcall(f, ...)}} t[#t + 1] = r[2] pcall(cjson.encode, r) pcall(cmsgpack.pack, r) end
+             try(cjson.decode, a) try(cjson.encode, {{[a]=b, [n]=a}}) try(cmsgpack.unpack, a) try(cmsgpack.unpack_one, a, n)
+             try(cmsgpack.unpack_limit, a, n, #b) try(struct.unpack, a, b) try(struct.unpack, a, b, n) try(struct.size, a)
+             try(struct.pack, a, n, b, n, a, b) try(bit.tohex, n, n * 7) try(bit.lshift, a, b) try(loadstring, a, b)
+             try(redis.call, a, b) try(redis.call, 'RAW', a) try(redis.error_reply, a) try(redis.log, a, b) try(redis.setresp, a)
+             try(redis.sha1hex, a) try(redis.acl_check_cmd, a) try(math.random, n) try(string.find, b, a) try(string.format, a, n, b)
+             try(cjson.encode_sparse_array, a, n) try(cjson.encode_max_depth, n) try(setmetatable, a, b) try(rawset, t, a, b)
+             try(unpack, t, n) try(select, n, a) try(next, t, a) try(load, function() return a end and nil)
+             redis.setresp(2) return {{t, map={{[a]=b}}}}"
+        ));
+        prop_assert!(!reply.is_empty());
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 use thermocline_protocol::Reply;
 
+use crate::compat::commands::scripts;
 use crate::compat::known_differences;
 use crate::compat::request::Request;
 use crate::compat::stream_replies;
@@ -122,6 +123,9 @@ pub fn compare_transaction(commands: &[&Request], reference: &[u8], subject: &[u
 fn compare_replies(request: &Request, reference: &Reply, subject: &Reply) -> Result<(), String> {
     if reference == subject {
         return Ok(());
+    }
+    if let Some(called) = scripts::called(request) {
+        return compare_replies(&called, reference, subject);
     }
     let is_same = match rule_for(request) {
         _ if reference.is_error() || subject.is_error() => false,

@@ -5,8 +5,8 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
 use crate::compat::commands::{
-    bits, connection, expiry, geo, hashes, hyperloglogs, keyspace, lists, sets, sorted_sets, sorting,
-    streams, strings,
+    bits, connection, expiry, geo, hashes, hyperloglogs, keyspace, lists, scripts, sets, sorted_sets,
+    sorting, streams, strings,
 };
 use crate::compat::request::Request;
 use crate::compat::values::{DATABASES, garbage, keys, lex_key, long_key, pattern, pick, typed_key, value};
@@ -51,7 +51,19 @@ const FAMILIES: &[Family] = &[
     family("expiry", 10, None, expiry::request),
     family("keyspace", 23, None, keyspace::request),
     family("connection", 7, None, connection::request),
+    family("script", 15, None, scripted),
 ];
+
+/// Families whose commands are of no use in scripts, or compare only outside of one.
+const NOT_SCRIPTED: [&str; 3] = ["script", "connection", "sort"];
+
+/// A script that calls a command of another family.
+fn scripted(rng: &mut StdRng) -> Request {
+    let weight = |family: &Family| if NOT_SCRIPTED.contains(&family.name) { 0 } else { family.weight };
+    let family = *FAMILIES.choose_weighted(rng, weight).expect("weights above zero");
+    let command = (family.request)(rng);
+    scripts::calling(rng, command)
+}
 
 /// Of this many requests, all but one are of the family that a run concentrates on.
 const FOCUS: u32 = 4;
@@ -180,9 +192,12 @@ fn request(rng: &mut StdRng, focus: Option<Family>) -> Request {
     // 7.0 sets the name of a HELLO that it then refuses, 7.2 does not: that would show much later, in CLIENT GETNAME.
     // An SPOP with another count takes members by chance.
     // A SORT by something else may be in an order that nobody knows.
+    // What a script calls could become any of these.
     // One argument more of a ZRANK is an error of 7.0 that ends a transaction, which then does nothing.
-    let must_stay =
-        matches!(request.name().as_str(), "HELLO" | "SPOP" | "SORT" | "SORT_RO" | "ZRANK" | "ZREVRANK");
+    let must_stay = matches!(
+        request.name().as_str(),
+        "EVAL" | "HELLO" | "SPOP" | "SORT" | "SORT_RO" | "ZRANK" | "ZREVRANK"
+    );
     // Another score would make ranges of members undefined.
     let keeps_scores = request.name() == "ZADD" && request.0[1].starts_with(b"y");
     // Another timeout would make a client wait for ever.

@@ -1,5 +1,6 @@
 //! DEBUG: what tests of servers and clients use. `enable-debug-command` says who may.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use thermocline_engine::value::{StringValue, Value};
@@ -39,6 +40,7 @@ const ENTRIES: &[Entry] = &[
         &["Move all values to the SSD tier, so that they are read and decoded when they are used next."],
     ),
     ("SET-ACTIVE-EXPIRE <0|1>", &["Whether expired keys are looked for."]),
+    ("SET-DISABLE-DENY-SCRIPTS <0|1>", &["Whether scripts may call commands that are not for scripts."]),
     ("SLEEP <seconds>", &["Answer nobody on this thread for so long."]),
     ("STRINGMATCH-LEN <len> <pattern>", &["Match a string of so many 'a' against a pattern."]),
 ];
@@ -99,7 +101,11 @@ fn debug_now(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), 
         }
         // Knobs of what does not exist here, which tests turn before they test something else.
         _ if is("CHANGE-REPL-ID", 2) || is("QUICKLIST-PACKED-THRESHOLD", 3) => context.reply.ok(),
-        _ if is("SET-DISABLE-DENY-SCRIPTS", 3) => context.reply.ok(),
+        _ if is("SET-DISABLE-DENY-SCRIPTS", 3) => {
+            let lets_all = integer(arguments.get(2))? != 0;
+            context.server.lets_scripts_call_all.store(lets_all, Ordering::Relaxed);
+            context.reply.ok();
+        }
         _ => {
             let name = String::from_utf8_lossy(name);
             return Err(Failure::error(format!(

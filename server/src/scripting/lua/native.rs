@@ -55,6 +55,19 @@ impl Stack<'_> {
         }
     }
 
+    /// Pushes `pcall`; `after` sees its results. Lua's own leaves itself no room for its first result, which Lua's checks of its
+    /// interface mind.
+    pub(in crate::scripting) fn push_pcall(&mut self, after: Native) {
+        // SAFETY: `call_protected` takes its first upvalue for a `Native`.
+        unsafe { self.push_closure(call_protected, after as *mut c_void, 0) }
+    }
+
+    /// Pushes `xpcall`, for the same reason.
+    pub(in crate::scripting) fn push_xpcall(&mut self, after: Native) {
+        // SAFETY: `call_protected_handled` takes its first upvalue for a `Native`.
+        unsafe { self.push_closure(call_protected_handled, after as *mut c_void, 0) }
+    }
+
     /// Wraps the function on top as a message handler: it does not run while the script is being unwound.
     pub(in crate::scripting) fn wrap_handler(&mut self) {
         assert!(self.kind(-1) == Kind::Function);
@@ -85,7 +98,8 @@ impl Stack<'_> {
 
 /// Runs the `Native` that is its first upvalue.
 unsafe extern "C-unwind" fn call_native(raw: *mut ffi::lua_State) -> c_int {
-    // SAFETY: only `push_native` makes closures of this, and puts a `Native` there. The
+    // SAFETY: only `push_native` makes closures of this, and puts a `Native` there, as do those who make closures of what ends
+    // with this. The
     // stack is used by nothing else until the function has returned and dropped all it had; then this frame owns
     // nothing, and `lua_error` may leave it.
     unsafe {
@@ -122,6 +136,50 @@ unsafe extern "C-unwind" fn call_wrapped(raw: *mut ffi::lua_State) -> c_int {
             Ok(results) => results,
             Err(Raised(())) => ffi::lua_error(raw),
         }
+    }
+}
+
+/// `pcall(function, ...)`.
+unsafe extern "C-unwind" fn call_protected(raw: *mut ffi::lua_State) -> c_int {
+    // SAFETY: this frame owns nothing when an error is raised. Lua grants a function room for 20 values.
+    unsafe {
+        let arguments = ffi::lua_gettop(raw) - 1;
+        if arguments < 0 {
+            // Redis calls the `true` that is to be its first result.
+            ffi::lua_pushboolean(raw, 1);
+        }
+        let status = ffi::lua_pcall(raw, arguments.max(0), ffi::LUA_MULTRET, 0);
+        end_protected(raw, status)
+    }
+}
+
+/// `xpcall(function, handler)`.
+unsafe extern "C-unwind" fn call_protected_handled(raw: *mut ffi::lua_State) -> c_int {
+    // SAFETY: as above. The stack is the handler and the function, then the results.
+    unsafe {
+        ffi::luaL_checkany(raw, 2);
+        ffi::lua_settop(raw, 2);
+        if ffi::lua_type(raw, 2) == ffi::LUA_TFUNCTION {
+            or_abort(|| Stack::new(raw).wrap_handler());
+        }
+        ffi::lua_insert(raw, 1);
+        let status = ffi::lua_pcall(raw, 0, ffi::LUA_MULTRET, 1);
+        ffi::lua_remove(raw, 1);
+        end_protected(raw, status)
+    }
+}
+
+/// Puts whether it succeeded before the results of a protected call, and runs the `Native` that is the first upvalue on them.
+///
+/// # Safety
+/// All of the stack are the results, and the caller owns nothing.
+unsafe fn end_protected(raw: *mut ffi::lua_State, status: c_int) -> c_int {
+    // SAFETY: by contract; room is asked for.
+    unsafe {
+        ffi::luaL_checkstack_(raw, 1, c"too many results".as_ptr());
+        ffi::lua_pushboolean(raw, c_int::from(status == ffi::LUA_OK));
+        ffi::lua_insert(raw, 1);
+        call_native(raw)
     }
 }
 

@@ -8,6 +8,7 @@ pub mod hashes;
 pub mod hyperloglogs;
 pub mod keyspace;
 pub mod lists;
+pub mod scripts;
 pub mod sets;
 pub mod sorted_sets;
 pub mod sorting;
