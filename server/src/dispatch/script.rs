@@ -28,6 +28,7 @@ use crate::command::table::CommandEntry;
 use crate::command::{Context, Failure, Flags, Handler, ScriptHandler};
 use crate::scripting::{Called, Host, Outcome, Progress, Reach, ScriptFlags, ScriptRequest, ScriptRun};
 use crate::server::Thread;
+use crate::server::events::EventClass;
 use crate::server::monitors::{self, Sender};
 use crate::server::outbox::Message;
 use crate::session::Session;
@@ -275,7 +276,8 @@ impl Host for ScriptHost<'_, '_, '_, '_> {
             };
         }
         self.has_written |= entry.has(Flags::WRITE);
-        self.has_acted |= !entry.has(Flags::READONLY);
+        // A keymiss event that was told cannot be told again.
+        self.has_acted |= !entry.has(Flags::READONLY) || server.events.listens_to(EventClass::KEY_MISS);
         held::run(self.script.thread, &mut self.session, reply, self.locked, entry, arguments);
         if self.remembers_reads {
             hearing::remember_reads(server, &self.session, entry, arguments);
