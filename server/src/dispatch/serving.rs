@@ -50,26 +50,39 @@ pub(super) enum Serving {
 /// Runs the commands of all who wait for keys that this thread has just changed, and of those who wait for what these
 /// change.
 pub(super) fn serve_ready(server: &Server) {
+    while let Some(ready) = server.observers.waiting.take_ready() {
+        serve(server, ready, None);
+    }
+}
+
+/// Runs the commands of those who are held up by a waiter that was handed back and whose turn is over.
+pub(super) fn serve_held_up(server: &Server, waiter: &Arc<Waiter>) {
+    for ready in waiter.take_held_up() {
+        serve(server, ready, Some(Arc::clone(waiter)));
+    }
+    serve_ready(server);
+}
+
+/// Runs the commands of those who wait for a key, behind a waiter where one is given, as far as that can be done here.
+fn serve(server: &Server, ready: ReadyKey, behind: Option<Arc<Waiter>>) {
     let waiting = &server.observers.waiting;
-    while let Some(ready) = waiting.take_ready() {
-        let mut last = None;
-        while let Some(waiter) = waiting.next(&ready, last.as_deref()) {
-            if !is_of_use(server, &ready, &waiter) {
-                if !waiting.is_missed(&ready) {
-                    break;
-                }
-            } else if waiter.client.claim() {
-                match run(server, &waiter, &mut Fetched::new()) {
-                    Serving::Served(reply) => {
-                        waiting.remove(&waiter, &server.engine);
-                        waiter.fulfil(reply);
-                    }
-                    Serving::NotYet => waiter.client.release(),
-                    Serving::Cold | Serving::HeldUp => waiter.hand_back(),
-                }
+    let mut last = behind;
+    while let Some(waiter) = waiting.next(&ready, last.as_deref()) {
+        if !is_of_use(server, &ready, &waiter) {
+            if !waiting.is_missed(&ready) {
+                return;
             }
-            last = Some(waiter);
+        } else if waiter.client.claim() {
+            match run(server, &waiter, &mut Fetched::new()) {
+                Serving::Served(reply) => {
+                    waiting.remove(&waiter, &server.engine);
+                    waiter.fulfil(reply);
+                }
+                Serving::NotYet => waiter.client.release(),
+                Serving::Cold | Serving::HeldUp => return waiter.hand_back(ready),
+            }
         }
+        last = Some(waiter);
     }
 }
 

@@ -262,8 +262,8 @@ enum WaitEvent {
     Timeout,
     /// There are messages to send to it.
     Notice,
-    /// Somebody has found that the command needs values from the SSD.
-    Cold,
+    /// Whoever was to run the command could not, since it needs values from the SSD.
+    HandedBack,
     /// The client is gone.
     Closed,
 }
@@ -283,6 +283,7 @@ async fn wait_for_keys(
     let server = &*thread.server;
     let began = thread.stopwatch.raw();
     let (waiter, mut blocked) = *client.session.waiting.take().expect("the command has begun to wait");
+    let mut lost = None;
     let how = loop {
         match next_event(connection, server, &waiter, &mut blocked).await {
             WaitEvent::Over(how) => break how,
@@ -292,26 +293,36 @@ async fn wait_for_keys(
             }
             WaitEvent::Notice => {
                 client.session.client.take_messages(output);
-                send(connection, client, output).await?;
+                if let Err(error) = send(connection, client, output).await {
+                    output.clear();
+                    lost = Some(error);
+                    waiter.client.unblock(Unblock::Timeout);
+                }
             }
-            WaitEvent::Cold => run_own(thread, &waiter, fetched).await,
+            WaitEvent::HandedBack => {
+                run_own(thread, &waiter, fetched).await;
+                serving::serve_held_up(server, &waiter);
+            }
         }
     };
     drop(blocked);
+    if how != Unblock::Served {
+        server.observers.waiting.remove(&waiter, &server.engine);
+    }
+    serving::serve_held_up(server, &waiter);
+    if let Some(error) = lost {
+        return Err(error);
+    }
     let (start, replies) = (output.len(), client.session.reply_mode);
     let result = match how {
         Unblock::Served => {
             output.extend_from_slice(&waiter.take_reply());
             Ok(())
         }
-        how => {
-            server.observers.waiting.remove(&waiter, &server.engine);
-            if how == Unblock::Error {
-                Err(Failure::error("UNBLOCKED client unblocked via CLIENT UNBLOCK"))
-            } else {
-                ReplyEncoder::new(output, waiter.protocol).null_array();
-                Ok(())
-            }
+        Unblock::Error => Err(Failure::error("UNBLOCKED client unblocked via CLIENT UNBLOCK")),
+        Unblock::Timeout => {
+            ReplyEncoder::new(output, waiter.protocol).null_array();
+            Ok(())
         }
     };
     let limits = limits(server, &client.session);
@@ -348,8 +359,8 @@ async fn next_event(
         if let Poll::Ready(how) = std::pin::Pin::new(&mut *blocked).poll(task) {
             return Poll::Ready(WaitEvent::Over(how));
         }
-        if waiter.take_cold() {
-            return Poll::Ready(WaitEvent::Cold);
+        if waiter.take_handed_back() {
+            return Poll::Ready(WaitEvent::HandedBack);
         }
         is_timed_out = is_timed_out || timeout.as_mut().poll(task).is_ready();
         is_closed = is_closed || closed.as_mut().poll(task).is_ready();
@@ -367,17 +378,10 @@ async fn next_event(
 /// Runs a waiter's command in its own task, which can wait for the SSD.
 async fn run_own(thread: &Thread, waiter: &Waiter, fetched: &mut Fetched) {
     let server = &*thread.server;
-    for _ in 0..cold::ATTEMPTS_MAX {
-        if !waiter.client.claim() {
-            return;
-        }
-        match serving::run(server, waiter, fetched) {
-            Serving::Served(reply) => {
-                server.observers.waiting.remove(waiter, &server.engine);
-                waiter.fulfil(reply);
-                serving::serve_ready(server);
-                break;
-            }
+    let mut attempts = 0;
+    while waiter.client.claim() {
+        let reply = match serving::run(server, waiter, fetched) {
+            Serving::Served(reply) => reply,
             Serving::NotYet => {
                 waiter.client.release();
                 break;
@@ -385,22 +389,32 @@ async fn run_own(thread: &Thread, waiter: &Waiter, fetched: &mut Fetched) {
             Serving::HeldUp => {
                 waiter.client.release();
                 tokio::time::sleep(HELD_UP_LOOK).await;
+                continue;
             }
+            Serving::Cold if attempts == cold::ATTEMPTS_MAX => error_reply(waiter, refusal::RESTLESS),
             Serving::Cold => {
+                attempts += 1;
                 // The claim is kept: nobody else could serve it without the value, and it loses no place.
-                let read = cold::fetch_own(&thread.reader, fetched).await;
-                if let Err(error) = read {
-                    let mut reply = Vec::new();
-                    ReplyEncoder::new(&mut reply, waiter.protocol).error(format!("ERR {error}").as_bytes());
-                    server.observers.waiting.remove(waiter, &server.engine);
-                    waiter.fulfil(reply);
-                    break;
+                match cold::fetch_own(&thread.reader, fetched).await {
+                    Ok(()) => {
+                        waiter.client.release();
+                        continue;
+                    }
+                    Err(error) => error_reply(waiter, &format!("ERR {error}")),
                 }
-                waiter.client.release();
             }
-        }
+        };
+        server.observers.waiting.remove(waiter, &server.engine);
+        waiter.fulfil(reply);
+        break;
     }
     fetched.clear_values();
+}
+
+fn error_reply(waiter: &Waiter, text: &str) -> Vec<u8> {
+    let mut reply = Vec::new();
+    ReplyEncoder::new(&mut reply, waiter.protocol).error(text.as_bytes());
+    reply
 }
 
 /// Runs the next request, which is a script or has one.

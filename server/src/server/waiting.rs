@@ -56,8 +56,10 @@ pub struct Waiter {
 #[derive(Debug, Default)]
 struct Outcome {
     reply: Vec<u8>,
-    /// A value it needs is on the SSD: its own task is to read it and run the command.
-    is_cold: bool,
+    /// Its own task is to run the command, since a value it needs is on the SSD.
+    is_handed_back: bool,
+    /// Keys whose other waiters, behind this one, are not run before this one was.
+    holds_up: Vec<ReadyKey>,
 }
 
 impl Waiter {
@@ -67,9 +69,15 @@ impl Waiter {
         self.client.fulfil();
     }
 
-    /// The waiter's command cannot be run here. The client's wait has been claimed.
-    pub(crate) fn hand_back(&self) {
-        self.outcome.lock().is_cold = true;
+    /// The waiter's command cannot be run here. The client's wait has been claimed. Those who wait for the key behind this
+    /// one are its own task's to [serve](Self::take_held_up), once it knows what becomes of this one.
+    pub(crate) fn hand_back(&self, ready: ReadyKey) {
+        let mut outcome = self.outcome.lock();
+        outcome.is_handed_back = true;
+        if !outcome.holds_up.contains(&ready) {
+            outcome.holds_up.push(ready);
+        }
+        drop(outcome);
         self.client.release();
     }
 
@@ -78,8 +86,13 @@ impl Waiter {
     }
 
     /// Whether the command was handed back, and nobody has asked since.
-    pub(crate) fn take_cold(&self) -> bool {
-        std::mem::take(&mut self.outcome.lock().is_cold)
+    pub(crate) fn take_handed_back(&self) -> bool {
+        std::mem::take(&mut self.outcome.lock().is_handed_back)
+    }
+
+    /// The keys whose other waiters wait for this one's turn to be over.
+    pub(crate) fn take_held_up(&self) -> Vec<ReadyKey> {
+        std::mem::take(&mut self.outcome.lock().holds_up)
     }
 }
 
@@ -232,7 +245,7 @@ impl WaitingClients {
             // This may be the engine's background thread, which runs no commands: the waiters' own tasks do.
             Change::Expired | Change::Evicted => {
                 for waiter in queue.waiters.iter().filter(|waiter| waiter.wakes_when_gone) {
-                    waiter.outcome.lock().is_cold = true;
+                    waiter.outcome.lock().is_handed_back = true;
                     waiter.client.nudge();
                 }
                 return;
