@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crossbeam::queue::SegQueue;
+use crossbeam::queue::{ArrayQueue, SegQueue};
 use crossbeam::sync::{Parker, Unparker};
 use crossbeam::utils::CachePadded;
 use parking_lot::{Mutex, MutexGuard, RwLock};
@@ -35,7 +35,7 @@ use crate::tier::requests::{Outcome, Request, request};
 use crate::tier::ssd::segment::{Layout, RESERVED_FOR_GC};
 use crate::tier::ssd::segment_header::SEGMENT_HEADER_BYTES;
 use crate::time::UnixMillis;
-use crate::value::seed_member_hash;
+use crate::value::{Value, seed_member_hash};
 
 /// How long somebody who holds shards waits for a further one before it lets go of all.
 const HOLD_AND_WAIT: Duration = Duration::from_millis(2);
@@ -44,6 +44,8 @@ const HELD_UP_LOOK: Duration = Duration::from_millis(20);
 /// How long a script waits for a key that it did not declare, when it cannot start again. Others hold shards for
 /// microseconds, so this is for ever.
 const LATE_WAIT: Duration = Duration::from_secs(5);
+/// Large values that wait for the background thread to drop them; more are dropped by who gives them up.
+const GIVEN_UP_MAX: usize = 256;
 
 /// The keys' shards are held for long, by a script that takes more time than it should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -82,6 +84,8 @@ pub struct Engine {
     requests: SegQueue<Request>,
     /// Flushed keyspaces whose records are still claimed.
     flushed: SegQueue<Box<Keyspace>>,
+    /// Large values that nothing refers to any more.
+    given_up: ArrayQueue<Value>,
     parker: Mutex<Parker>,
     unparker: Unparker,
     is_parked: AtomicBool,
@@ -328,6 +332,15 @@ impl Engine {
         self.wake_background();
     }
 
+    /// Has the background thread drop large values. If it has many to drop already, they are dropped here.
+    #[cold]
+    pub(crate) fn drop_later(&self, values: Vec<Value>) {
+        for value in values {
+            drop(self.given_up.push(value));
+        }
+        self.wake_background();
+    }
+
     /// Builds the engine. Its background work must be run: see [`crate::Background`].
     ///
     /// # Errors
@@ -364,6 +377,7 @@ impl Engine {
             next_keyspace: AtomicU32::new(0),
             requests: SegQueue::new(),
             flushed: SegQueue::new(),
+            given_up: ArrayQueue::new(GIVEN_UP_MAX),
             unparker: parker.unparker().clone(),
             parker: Mutex::new(parker),
             is_parked: AtomicBool::new(false),
@@ -435,8 +449,12 @@ impl Engine {
         self.requests.pop()
     }
 
-    /// Gives up one flushed keyspace; false where there is none.
+    /// Gives up one flushed keyspace, or one large value; false where there is none.
     pub(crate) fn dispose_some(&self) -> bool {
+        if let Some(value) = self.given_up.pop() {
+            drop(value);
+            return true;
+        }
         let Some(mut keyspace) = self.flushed.pop() else { return false };
         keyspace.release_all_records();
         let gone_bytes = keyspace.demotable_bytes() as isize - keyspace.take_growth_bytes();
@@ -454,7 +472,7 @@ impl Engine {
     /// Called by the background thread only: sleeps until woken, or until `timeout`.
     pub(crate) fn park_background(&self, timeout: Duration) {
         self.is_parked.store(true, Ordering::SeqCst);
-        if self.requests.is_empty() && self.flushed.is_empty() {
+        if self.requests.is_empty() && self.flushed.is_empty() && self.given_up.is_empty() {
             self.parker.lock().park_timeout(timeout);
         }
         self.is_parked.store(false, Ordering::Relaxed);
@@ -510,6 +528,9 @@ impl Engine {
     pub(crate) fn report_growth(&self, shard: &mut Shard) {
         for keyspace in shard.databases.iter_mut().flatten() {
             shard.unreported_bytes += keyspace.take_growth_bytes();
+            if let Some(values) = keyspace.take_given_up() {
+                self.drop_later(values);
+            }
         }
         self.budget.report(&mut shard.unreported_bytes);
     }

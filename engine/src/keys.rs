@@ -637,6 +637,9 @@ impl<'a> Keys<'a> {
         let shard = self.shards.at_mut(at);
         if let Some(keyspace) = &mut shard.databases[database] {
             shard.unreported_bytes += keyspace.take_growth_bytes();
+            if let Some(values) = keyspace.take_given_up() {
+                self.engine.drop_later(values);
+            }
         }
         self.engine.budget().report(&mut shard.unreported_bytes);
     }

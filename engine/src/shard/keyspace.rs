@@ -70,6 +70,8 @@ pub(crate) struct Keyspace {
     keys_with_expiry: usize,
     /// Whether there ever was a hash some of whose fields expire.
     had_expiring_fields: bool,
+    /// Values that were given up and are too large to be dropped under the shard's lock.
+    given_up: Vec<Value>,
     hasher: KeyHasher,
     ledger: Arc<Ledger>,
 }
@@ -94,6 +96,7 @@ impl Keyspace {
             growth_bytes: 0,
             keys_with_expiry: 0,
             had_expiring_fields: false,
+            given_up: Vec::new(),
             hasher,
             ledger,
         }
@@ -144,6 +147,12 @@ impl Keyspace {
     /// By how much the DRAM that demotion can free has changed since the last call, in bytes.
     pub(crate) fn take_growth_bytes(&mut self) -> isize {
         std::mem::take(&mut self.growth_bytes)
+    }
+
+    /// Large values that were given up since the last call, if any: to be dropped where nobody waits for it.
+    #[inline]
+    pub(crate) fn take_given_up(&mut self) -> Option<Vec<Value>> {
+        (!self.given_up.is_empty()).then(|| std::mem::take(&mut self.given_up))
     }
 
     // ---- look-ups
@@ -467,6 +476,7 @@ impl Keyspace {
         let resident = self.residents.remove(number);
         self.account_removed(&resident.value);
         let handle = resident.entry();
+        self.give_up(resident.value);
         let mut head = self.entries.head(handle);
         head.set_place(Place::Ssd(location));
         self.entries.set_head(handle, head);
@@ -586,7 +596,8 @@ impl Keyspace {
         let resident = self.residents.get_mut(number);
         let before = resident.value.heap_bytes();
         let after = value.heap_bytes();
-        resident.value = value;
+        let replaced = std::mem::replace(&mut resident.value, value);
+        self.give_up(replaced);
         self.residents.touch(number, touch.tick, touch.bump_after_ticks);
         self.value_bytes = self.value_bytes - before + after;
         self.growth_bytes += after as isize - before as isize;
@@ -601,7 +612,15 @@ impl Keyspace {
                 self.discard_ssd_copy(number);
                 let resident = self.residents.remove(number);
                 self.account_removed(&resident.value);
+                self.give_up(resident.value);
             }
+        }
+    }
+
+    #[inline]
+    fn give_up(&mut self, value: Value) {
+        if value.is_slow_to_drop() {
+            self.given_up.push(value);
         }
     }
 
@@ -652,4 +671,41 @@ impl Keyspace {
 /// Lengths beyond 32 bits cannot come from a client: no argument is that long.
 fn clamp_length(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::{AccessClock, AccessPolicy};
+    use crate::value::{PackLimits, SetLimits, SetValue, StringValue};
+
+    fn set_of(members: u32) -> Value {
+        let limits = SetLimits { intset_entries: 0, pack: PackLimits { entries: 0, element_bytes: 0 } };
+        let mut set = SetValue::new_table(members as usize);
+        for member in 0..members {
+            set.insert(format!("member:{member}").as_bytes(), limits);
+        }
+        set.into()
+    }
+
+    #[test]
+    fn only_large_collections_are_left_to_be_dropped_later() {
+        let hasher = KeyHasher::new([1, 2, 3, 4], 1);
+        let mut keyspace = Keyspace::new(0, hasher.clone(), Arc::new(Ledger::new(1)));
+        let clock = AccessClock::new(AccessPolicy::Lru, UnixMillis(0));
+        let touch = Touch { clock, tick: 0, bump_after_ticks: 0 };
+        let long_string = || Value::from(StringValue::raw(vec![7; 1 << 20]));
+        for (value, is_left) in [(set_of(10_000), true), (set_of(100), false), (long_string(), false)] {
+            let (_, hash) = hasher.locate(b"key");
+            let handle = keyspace.set(hash, b"key", None, value.clone(), None, &touch);
+            keyspace.remove(hash, handle);
+            let left = keyspace.take_given_up();
+            assert_eq!(left.as_deref(), is_left.then_some(&[value.clone()][..]));
+            let handle = keyspace.set(hash, b"key", None, value.clone(), None, &touch);
+            keyspace.set(hash, b"key", Some(handle), set_of(1), None, &touch);
+            assert_eq!(keyspace.take_given_up().is_some(), is_left, "where it is overwritten");
+            keyspace.remove(hash, handle);
+            keyspace.verify();
+        }
+    }
 }

@@ -175,6 +175,9 @@ pub enum Value {
 // Each resident value pays for this size.
 const _: () = assert!(size_of::<Value>() == 24);
 
+/// A collection of so many bytes takes some ten microseconds to drop.
+const SLOW_TO_DROP_BYTES: usize = 64 << 10;
+
 /// Runs an expression on whatever a value is.
 macro_rules! on_any {
     ($value:expr, $inner:ident => $result:expr) => {
@@ -216,6 +219,12 @@ impl Value {
     /// value's size: it is asked before and after each change.
     pub fn heap_bytes(&self) -> usize {
         on_any!(self, inner => inner.heap_bytes())
+    }
+
+    /// Whether dropping the value takes long, since it is on the heap in very many pieces.
+    #[inline]
+    pub(crate) fn is_slow_to_drop(&self) -> bool {
+        !matches!(self, Self::String(_)) && self.heap_bytes() > SLOW_TO_DROP_BYTES
     }
 
     /// When the first field of a hash expires, if any does.

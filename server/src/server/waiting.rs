@@ -110,6 +110,7 @@ type Queues = HashMap<Box<[u8]>, Queue>;
 #[derive(Debug, Default)]
 pub struct WaitingClients {
     count: AtomicUsize,
+    /// Counted while `databases` is locked, so that queues are in this order.
     next_sequence: AtomicU64,
     databases: Mutex<Vec<Queues>>,
 }
@@ -147,6 +148,7 @@ impl WaitingClients {
             Some(words) => OwnedArguments::new(words.iter().map(Vec::as_slice)),
             None => OwnedArguments::new(arguments.iter()),
         };
+        let mut databases = self.databases.lock();
         let waiter = Arc::new(Waiter {
             client: Arc::clone(client),
             entry,
@@ -160,7 +162,6 @@ impl WaitingClients {
             sequence: self.next_sequence.fetch_add(1, Ordering::Relaxed),
             outcome: Mutex::default(),
         });
-        let mut databases = self.databases.lock();
         if databases.len() <= database {
             databases.resize_with(database + 1, Queues::default);
         }
