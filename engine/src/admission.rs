@@ -20,8 +20,9 @@ use crate::shard::keyspace::{KeyInfo, Keyspace};
 use crate::tier::budget::Pressure;
 use crate::time::UnixMillis;
 
-/// How many keys one command deletes at most to make room for itself.
-const EVICTIONS_PER_COMMAND: usize = 64;
+/// How long one command deletes keys to make room for itself, in microseconds. What is still too much then is for the
+/// next ones, as in Redis.
+const EVICTION_TIME_US: u64 = 500;
 /// How many places in the hash space are drawn to find keys that may be deleted.
 const DRAWS: usize = 256;
 /// Clients waiting for room at once; further ones are refused.
@@ -155,15 +156,12 @@ impl Engine {
             let is_full = self.waiters().ssd_is_full.load(Ordering::Relaxed);
             return if is_full || self.is_hopeless() { Admission::Refuse } else { Admission::Wait };
         }
-        for _ in 0..EVICTIONS_PER_COMMAND {
-            if !self.evict_one() {
-                return Admission::Refuse;
-            }
-            if self.budget().pressure() != Pressure::Full {
+        let until_us = self.clock().monotonic_us() + EVICTION_TIME_US;
+        while self.evict_one() {
+            if self.budget().pressure() != Pressure::Full || self.clock().monotonic_us() > until_us {
                 return Admission::Go;
             }
         }
-        // So many deletions did not make room: the next command goes on with them.
         Admission::Refuse
     }
 
