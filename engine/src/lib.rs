@@ -35,6 +35,7 @@ pub mod index;
 mod keys;
 mod metrics;
 mod observer;
+mod prefetch;
 mod shard;
 mod tier;
 mod time;

@@ -5,10 +5,9 @@
 //! client has sent several commands, one round per step asks for that step's memory for all keys, and by
 //! the time the next round needs it, it is there.
 //!
+//! Where a command names a member of a large collection, the same goes for the way to that member.
+//!
 //! Nothing here changes or decides anything: a guess that is wrong costs a little time.
-
-// Prefetching is an instruction without a safe form.
-#![allow(unsafe_code)]
 
 use parking_lot::MutexGuard;
 use smallvec::SmallVec;
@@ -16,8 +15,10 @@ use smallvec::SmallVec;
 use crate::engine::Engine;
 use crate::index::entry::Place;
 use crate::index::table::TableHash;
+use crate::prefetch::{prefetch, prefetch_both_ends};
 use crate::shard::Shard;
 use crate::shard::keyspace::Keyspace;
+use crate::value::{Element, Value, element_hash};
 
 /// How many keys are warmed at once: more would push each other out of the nearest cache, and a core has
 /// no more than some 10 to 20 reads of DRAM under way at once.
@@ -31,16 +32,26 @@ const VALUE_BYTES: usize = 256;
 
 const CACHE_LINE_BYTES: usize = 64;
 
-/// Keys that will be looked up soon.
+/// Keys that will be looked up soon, and members of their values.
 pub struct Warming<'a> {
     engine: &'a Engine,
+    /// No key comes twice in a row.
     keys: SmallVec<[WarmedKey; WARMED_KEYS_MAX]>,
+    members: SmallVec<[WarmedMember; WARMED_KEYS_MAX]>,
+    added: usize,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct WarmedKey {
     database: usize,
     shard: usize,
     hash: TableHash,
+}
+
+struct WarmedMember {
+    /// The key's place among the keys.
+    key: usize,
+    hash: u64,
 }
 
 impl Engine {
@@ -52,32 +63,46 @@ impl Engine {
 
     /// Prepares look-ups of keys.
     pub fn warming(&self) -> Warming<'_> {
-        Warming { engine: self, keys: SmallVec::new() }
+        Warming { engine: self, keys: SmallVec::new(), members: SmallVec::new(), added: 0 }
     }
 }
 
 impl Warming<'_> {
     /// Whether no more keys are taken.
     pub fn is_full(&self) -> bool {
-        self.keys.len() >= WARMED_KEYS_MAX
+        self.added >= WARMED_KEYS_MAX
     }
 
-    /// This key of this database will be looked up.
+    /// This key of this database will be looked up, and where it is a large collection, this member in it.
     ///
     /// # Panics
     /// If [`Self::is_full`].
     #[inline]
-    pub fn add(&mut self, database: usize, key: &[u8]) {
+    pub fn add(&mut self, database: usize, key: &[u8], member: Option<&[u8]>) {
         assert!(!self.is_full(), "the caller has asked");
+        self.added += 1;
         let (shard, hash) = self.engine.hasher().locate(key);
-        self.keys.push(WarmedKey { database, shard, hash });
+        let key = WarmedKey { database, shard, hash };
+        if self.keys.last() != Some(&key) {
+            self.keys.push(key);
+        }
+        if let Some(member) = member {
+            let hash = element_hash(Element::of(member));
+            self.members.push(WarmedMember { key: self.keys.len() - 1, hash });
+        }
     }
 
     /// Brings everything nearer that the look-ups will need.
     pub fn finish(self) {
-        if self.keys.len() < 2 {
-            return;
+        if self.keys.len() >= 2 {
+            self.warm_keys();
         }
+        if self.members.len() >= 2 {
+            self.warm_members();
+        }
+    }
+
+    fn warm_keys(&self) {
         self.each(|keyspace, hash| keyspace.home_bucket(hash).map(prefetch));
         self.each(|keyspace, hash| {
             keyspace.candidate(hash).map(|handle| prefetch(keyspace.entry_start(handle)))
@@ -87,51 +112,46 @@ impl Warming<'_> {
             keyspace.resident_slot(number).map(prefetch_both_ends)
         });
         self.each(|keyspace, hash| {
-            let Place::Dram(number) = keyspace.head(keyspace.candidate(hash)?).place() else { return None };
-            let bytes = keyspace.resident_slot(number)?.value.heap_start()?;
+            let bytes = candidate_value(keyspace, hash)?.heap_start()?;
             let shown = &bytes[..bytes.len().min(VALUE_BYTES)];
             shown.iter().step_by(CACHE_LINE_BYTES).for_each(prefetch);
             shown.last().map(prefetch)
         });
     }
 
+    /// The rounds for members of one collection overlap; those of different collections do not.
+    fn warm_members(&self) {
+        for members in self.members.chunk_by(|one, next| one.key == next.key) {
+            if members.len() < 2 {
+                continue;
+            }
+            let hashes: SmallVec<[u64; WARMED_KEYS_MAX]> = members.iter().map(|member| member.hash).collect();
+            self.look(self.keys[members[0].key], |keyspace, hash| {
+                candidate_value(keyspace, hash).map(|value| value.warm_members(&hashes))
+            });
+        }
+    }
+
     #[inline]
     fn each(&self, look: impl Fn(&Keyspace, TableHash) -> Option<()>) {
-        for &WarmedKey { database, shard, hash } in &self.keys {
-            // Whoever holds the lock is at work on these lines: not worth a wait.
-            let shard: Option<MutexGuard<'_, Shard>> = self.engine.try_lock_shard(shard);
-            if let Some(keyspace) = shard.as_ref().and_then(|shard| shard.databases[database].as_deref()) {
-                look(keyspace, hash);
-            }
+        self.keys.iter().for_each(|&key| self.look(key, &look));
+    }
+
+    #[inline]
+    fn look(&self, key: WarmedKey, look: impl Fn(&Keyspace, TableHash) -> Option<()>) {
+        // Whoever holds the lock is at work on these lines: not worth a wait.
+        let shard: Option<MutexGuard<'_, Shard>> = self.engine.try_lock_shard(key.shard);
+        if let Some(keyspace) = shard.as_ref().and_then(|shard| shard.databases[key.database].as_deref()) {
+            look(keyspace, key.hash);
         }
     }
 }
 
-/// Asks for the cache line that something starts in, without waiting for it.
-#[inline(always)]
-fn prefetch<T>(what: &T) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch reads nothing and cannot fault, whatever the address; this one is of a live reference.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch(std::ptr::from_ref(what).cast(), _MM_HINT_T0);
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = what;
-}
-
-/// As [`prefetch`], for what may lie in two cache lines.
-#[inline(always)]
-fn prefetch_both_ends<T>(what: &T) {
-    prefetch(what);
-    #[cfg(target_arch = "x86_64")]
-    if size_of::<T>() > 8 {
-        // SAFETY: as above; the address is that of the last byte of a live value.
-        unsafe {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            _mm_prefetch(std::ptr::from_ref(what).cast::<i8>().add(size_of::<T>() - 1), _MM_HINT_T0);
-        }
-    }
+/// The value that is likely, but not certain, to be that of the key with this hash.
+#[inline]
+fn candidate_value(keyspace: &Keyspace, hash: TableHash) -> Option<&Value> {
+    let Place::Dram(number) = keyspace.head(keyspace.candidate(hash)?).place() else { return None };
+    Some(&keyspace.resident_slot(number)?.value)
 }
 
 #[cfg(test)]
@@ -166,7 +186,7 @@ mod tests {
         let one_shard = engine.lock_key(0, b"key:3", UnixMillis(1), &mut fetched);
         let mut warming = engine.warming();
         for key in &keys {
-            warming.add(0, key.as_bytes());
+            warming.add(0, key.as_bytes(), Some(b"member"));
         }
         assert!(warming.is_full());
         warming.finish();

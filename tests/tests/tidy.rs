@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const FILES_WITH_UNSAFE: &[&str] = &[
     "engine/src/device/buffer.rs",
     "engine/src/device/uring.rs",
-    "engine/src/warming.rs",
+    "engine/src/prefetch.rs",
     "server/src/main.rs",
     "server/src/net/buffer_ring.rs",
     "server/src/net/eventfd.rs",

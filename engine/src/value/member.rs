@@ -4,6 +4,7 @@ use super::allocation_bytes;
 use super::element::{Element, Encoded};
 use super::member_hash::{integer_hash, member_hash};
 use super::pack::Pack;
+use crate::prefetch::prefetch;
 
 /// Elements that are at most this long together need no memory of their own.
 const INLINE_BYTES: usize = 8;
@@ -57,6 +58,12 @@ impl Member {
         &self.bytes()[..end]
     }
 
+    /// Asks for the memory that the elements begin in.
+    #[inline]
+    pub(super) fn prefetch(&self) {
+        prefetch(self.bytes());
+    }
+
     #[inline]
     fn bytes(&self) -> &[u8] {
         match self {
@@ -84,7 +91,7 @@ fn write(elements: &[Encoded<'_>], mut out: &mut [u8]) {
 
 /// The hash of an element, the same for each byte string.
 #[inline]
-pub(super) fn element_hash(element: Element<'_>) -> u64 {
+pub(crate) fn element_hash(element: Element<'_>) -> u64 {
     match element {
         Element::Bytes(bytes) => member_hash(bytes),
         Element::Integer(integer) => integer_hash(integer),

@@ -21,6 +21,7 @@
 use wide::u8x16;
 
 use super::allocation_bytes;
+use crate::prefetch::{prefetch, prefetch_both_ends};
 
 /// Tags that are compared at once.
 const GROUP: usize = 16;
@@ -91,6 +92,20 @@ impl<T> MemberTable<T> {
     pub(crate) fn find(&self, hash: u64, is_it: impl FnMut(&T) -> bool) -> Option<&T> {
         let leaf = self.leaf(self.leaf_of(hash));
         leaf.slot(tag(hash), is_it).map(|slot| &leaf.items[slot])
+    }
+
+    /// An item that is likely, but not certain, to be the one with this hash.
+    #[inline]
+    pub(crate) fn candidate(&self, hash: u64) -> Option<&T> {
+        let leaf = self.leaf(self.leaf_of(hash));
+        leaf.slot(tag(hash), |_| true).map(|slot| &leaf.items[slot])
+    }
+
+    /// Asks for the memory that look-ups of these hashes will touch, one step for all of them at a time.
+    pub(crate) fn warm(&self, hashes: &[u64]) {
+        hashes.iter().for_each(|&hash| prefetch(self.leaf(self.leaf_of(hash))));
+        hashes.iter().for_each(|&hash| prefetch_both_ends(&*self.leaf(self.leaf_of(hash)).tags));
+        hashes.iter().filter_map(|&hash| self.candidate(hash)).for_each(prefetch);
     }
 
     /// The same, for changing: to something with the same hash.

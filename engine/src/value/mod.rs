@@ -18,6 +18,7 @@ pub use codec::{CodecError, decode, encode};
 pub use element::Element;
 pub use hash::{HashValue, PackLimits};
 pub use list::{ListBackward, ListEnd, ListForward, ListLimits, ListValue};
+pub(crate) use member::element_hash;
 pub(crate) use member_hash::{member_hash, seed_member_hash};
 pub use set::{SetLimits, SetValue};
 pub use sorted_set::{LexBound, LexRange, Members, ScoreRange, SortedSetValue};
@@ -239,6 +240,16 @@ impl Value {
     /// The memory on the heap that reading the value touches first.
     pub(crate) fn heap_start(&self) -> Option<&[u8]> {
         on_any!(self, inner => inner.heap_start())
+    }
+
+    /// Asks for the memory that look-ups of members with these hashes (see [`element_hash`]) will touch.
+    pub(crate) fn warm_members(&self, hashes: &[u64]) {
+        match self {
+            Self::Hash(hash) => hash.warm_members(hashes),
+            Self::Set(set) => set.warm_members(hashes),
+            Self::SortedSet(sorted_set) => sorted_set.warm_members(hashes),
+            Self::String(_) | Self::List(_) | Self::Stream(_) => {}
+        }
     }
 
     /// How long the value's record payload is at most, in bytes, before compression. Takes constant time.

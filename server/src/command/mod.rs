@@ -67,6 +67,9 @@ pub struct Command {
     pub key_use: &'static [KeyUse],
     /// Whether it needs its keys' values, so that cold ones are read before it runs.
     pub reads: Reads,
+    /// The position of the first member or field of its key that it looks up, 0 where it looks up none. Only a hint: it may
+    /// be elsewhere behind options.
+    pub member: usize,
     /// ACL categories beyond those that follow from the flags, such as `"string"`.
     pub categories: &'static [&'static str],
     /// The group of COMMAND DOCS, such as `"string"`.
@@ -92,6 +95,7 @@ impl Command {
         keys: KeyPositions::None,
         key_use: &[],
         reads: Reads::Nothing,
+        member: 0,
         categories: &[],
         group: "server",
         summary: "",

@@ -164,10 +164,8 @@ impl<'a> Batch<'a> {
         input.look_ahead(limits, WARMED_INPUT_BYTES_MAX, scratch, |arguments| {
             requests += 1;
             let entry = self.server.commands.find(arguments.get(0));
-            if let Some(position) = entry.and_then(|entry| entry.single_key)
-                && position < arguments.len()
-            {
-                warming.add(self.session.database(), arguments.get(position));
+            if let Some((key, member)) = entry.and_then(|entry| entry.looked_up(arguments)) {
+                warming.add(self.session.database(), key, member);
             }
             requests < WARMED_REQUESTS_MAX && !warming.is_full()
         });

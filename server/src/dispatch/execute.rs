@@ -357,7 +357,7 @@ fn warm_up<'k>(engine: &Engine, database: usize, keys: impl Iterator<Item = &'k 
         if warming.is_full() {
             std::mem::replace(&mut warming, engine.warming()).finish();
         }
-        warming.add(database, key);
+        warming.add(database, key, None);
     }
     warming.finish();
 }

@@ -36,13 +36,11 @@ impl ConnectionHandler for Service {
             };
             let arguments = arguments.in_buffer(input);
             let entry = server.commands.find(arguments.get(0));
-            if let Some(position) = entry.and_then(|entry| entry.single_key)
-                && position < arguments.len()
-            {
+            if let Some((key, member)) = entry.and_then(|entry| entry.looked_up(arguments)) {
                 if warming.is_full() {
                     std::mem::replace(&mut warming, server.engine.warming()).finish();
                 }
-                warming.add(0, arguments.get(position));
+                warming.add(0, key, member);
             }
         }
         warming.finish();

@@ -295,7 +295,7 @@ impl Reader {
             let mut warming = self.engine.warming();
             for completion in some {
                 let wanted = &state.reads.get_mut(read(completion)).wanted;
-                warming.add(wanted.database, &wanted.key);
+                warming.add(wanted.database, &wanted.key, None);
             }
             warming.finish();
         }

@@ -95,6 +95,12 @@ impl HashTable {
         self.fields.find(element_hash(name), |member| member.is(&wanted)).map(field)
     }
 
+    /// See [`MemberTable::warm`].
+    pub(super) fn warm(&self, hashes: &[u64]) {
+        self.fields.warm(hashes);
+        hashes.iter().filter_map(|&hash| self.fields.candidate(hash)).for_each(Member::prefetch);
+    }
+
     /// Sets a field; true where it is new.
     pub(super) fn set(&mut self, name: Element<'_>, value: Element<'_>, expiry: Option<UnixMillis>) -> bool {
         let hash = element_hash(name);

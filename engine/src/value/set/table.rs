@@ -30,6 +30,12 @@ impl SetTable {
         self.members.find(element_hash(member), |member| member.is(&wanted)).is_some()
     }
 
+    /// See [`MemberTable::warm`].
+    pub(super) fn warm(&self, hashes: &[u64]) {
+        self.members.warm(hashes);
+        hashes.iter().filter_map(|&hash| self.members.candidate(hash)).for_each(Member::prefetch);
+    }
+
     /// Adds a member; false where it is there already.
     pub(super) fn insert(&mut self, member: Element<'_>) -> bool {
         let hash = element_hash(member);

@@ -11,6 +11,7 @@ use std::ops::Range;
 
 use super::order::{Entries, Entry, Order};
 use super::slots::{Scored, Slots};
+use crate::prefetch::{prefetch, prefetch_both_ends};
 use crate::value::member_table::MemberTable;
 use crate::value::{Element, allocation_bytes, member_hash};
 
@@ -44,6 +45,14 @@ impl Large {
 
     pub(super) fn score(&self, member: &[u8]) -> Option<f64> {
         self.find(member).map(|slot| self.slots.get(slot).score)
+    }
+
+    /// See [`MemberTable::warm`].
+    pub(super) fn warm(&self, hashes: &[u64]) {
+        self.table.warm(hashes);
+        let slots = || hashes.iter().filter_map(|&hash| self.table.candidate(hash));
+        slots().for_each(|&slot| prefetch_both_ends(self.slots.get(slot)));
+        slots().for_each(|&slot| prefetch(&*self.slots.get(slot).member));
     }
 
     pub(super) fn rank(&self, member: &[u8]) -> Option<(usize, f64)> {

@@ -62,6 +62,13 @@ impl SortedSetValue {
         set
     }
 
+    /// Asks for the memory that look-ups of members with these hashes will touch, if they are many.
+    pub(crate) fn warm_members(&self, hashes: &[u64]) {
+        if let Form::Large(large) = &self.0 {
+            large.warm(hashes);
+        }
+    }
+
     /// How `OBJECT ENCODING` names the representation.
     pub fn encoding(&self) -> Encoding {
         match self.0 {

@@ -52,6 +52,7 @@ const HASH: Command = Command {
     categories: &["hash"],
     keys: KeyPositions::Range { first: 1, last: 1, step: 1 },
     reads: Reads::Values,
+    member: 2,
     since: "2.0.0",
     ..Command::NEW
 };

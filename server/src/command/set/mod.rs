@@ -44,8 +44,14 @@ const ONE_KEY: KeyPositions = KeyPositions::Range { first: 1, last: 1, step: 1 }
 const ALL_KEYS: KeyPositions = KeyPositions::Range { first: 1, last: -1, step: 1 };
 
 /// A command of this group on one key, whose value it needs.
-const SET: Command =
-    Command { group: "set", categories: &["set"], keys: ONE_KEY, reads: Reads::Values, ..Command::NEW };
+const SET: Command = Command {
+    group: "set",
+    categories: &["set"],
+    keys: ONE_KEY,
+    reads: Reads::Values,
+    member: 2,
+    ..Command::NEW
+};
 /// A command that reads several sets.
 const ALGEBRA: Command = Command { keys: ALL_KEYS, flags: READ, ..SET };
 /// A command that writes what it makes of several sets to its first key.
