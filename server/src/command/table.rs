@@ -81,16 +81,6 @@ impl CommandEntry {
         self.command.flags.has(flags)
     }
 
-    /// The key that a request will look up, and the member in it, where that is easily told: see
-    /// [`Warming`](thermocline_engine::Warming).
-    #[inline]
-    pub fn looked_up<'a>(&self, arguments: Arguments<'a>) -> Option<(&'a [u8], Option<&'a [u8]>)> {
-        let position = self.single_key.filter(|&position| position < arguments.len())?;
-        let member = self.command.member;
-        let member = (member > 0 && member < arguments.len()).then(|| arguments.get(member));
-        Some((arguments.get(position), member))
-    }
-
     /// Whether its client may keep what it replies as copies of its keys. A script reads only by the commands it runs.
     #[inline]
     pub fn reads_for_its_client(&self) -> bool {

@@ -7,6 +7,7 @@ use thermocline_protocol::{ArgumentRanges, Arguments, Limits, ReplyEncoder};
 
 use super::execute::Outcome;
 use super::input::{Input, Next};
+use super::warming::add_request;
 use crate::command::Flags;
 use crate::command::server::slowlog::SlowDuration;
 use crate::command::table::CommandEntry;
@@ -63,6 +64,8 @@ pub(super) struct Batch<'a> {
     pub(super) tracks_latency: bool,
     /// Whether nothing was read from the SSD for it.
     pub(super) is_hot: bool,
+    /// For how many of the requests to come the caches were warmed.
+    pub(super) warmed_requests: usize,
     /// How many requests were answered.
     pub(super) answered: usize,
     /// The last command that was run.
@@ -96,6 +99,7 @@ impl<'a> Batch<'a> {
             waited_ns: 0,
             tracks_latency: server.config.latency_tracking(),
             is_hot: true,
+            warmed_requests: 0,
             answered: 0,
             last_command: None,
             fetch_failure: None,
@@ -107,7 +111,6 @@ impl<'a> Batch<'a> {
     /// Runs requests until there are no more or something has to be waited for.
     pub(super) fn run(&mut self, input: &mut Input, arguments: &mut ArgumentRanges) -> Stop {
         let mut limits = limits(self.server, self.session);
-        let mut warmed_requests = 0;
         // What came before a command comes before its reply.
         self.take_messages();
         loop {
@@ -137,12 +140,17 @@ impl<'a> Batch<'a> {
                 return Stop::OutputFull;
             }
             limits.unauthenticated &= !self.session.is_authenticated;
-            // Not before the first: a request that comes alone has nothing to share a wait with.
-            warmed_requests = match warmed_requests {
-                0 | 1 => self.warm_up(input, &limits, arguments),
-                left => left - 1,
-            };
+            self.warm_for_next(input, &limits, arguments);
         }
+    }
+
+    /// To be called between two requests: before the first there is none to share a wait with.
+    #[inline]
+    pub(super) fn warm_for_next(&mut self, input: &Input, limits: &Limits, scratch: &mut ArgumentRanges) {
+        self.warmed_requests = match self.warmed_requests {
+            0 | 1 => self.warm_up(input, limits, scratch),
+            left => left - 1,
+        };
     }
 
     #[inline]
@@ -163,9 +171,8 @@ impl<'a> Batch<'a> {
         let mut requests = 0;
         input.look_ahead(limits, WARMED_INPUT_BYTES_MAX, scratch, |arguments| {
             requests += 1;
-            let entry = self.server.commands.find(arguments.get(0));
-            if let Some((key, member)) = entry.and_then(|entry| entry.looked_up(arguments)) {
-                warming.add(self.session.database(), key, member);
+            if let Some(entry) = self.server.commands.find(arguments.get(0)) {
+                add_request(&mut warming, entry, self.session.database(), arguments);
             }
             requests < WARMED_REQUESTS_MAX && !warming.is_full()
         });

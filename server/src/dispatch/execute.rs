@@ -3,12 +3,13 @@
 //! [`Batch::execute`] is for what clients send; [`Batch::call`], without the checks, is also what a transaction or a
 //! script runs its commands with.
 
-use thermocline_engine::{Admission, Engine, UnixMillis};
+use thermocline_engine::{Admission, UnixMillis};
 use thermocline_protocol::{Arguments, ReplyEncoder};
 
 use super::batch::{Batch, note_slow};
 use super::cold;
 use super::key_positions::keys;
+use super::warming::warm_up;
 use super::{hearing, refusal, serving};
 use crate::access::permits;
 use crate::command::table::CommandEntry;
@@ -17,9 +18,6 @@ use crate::session::ReplyMode;
 
 /// One in 256 reads of values in DRAM is noted in the histogram that TIER LATENCY shows.
 const DRAM_SAMPLE_MASK: u64 = 0xff;
-
-/// A command with this many keys asks for all their memory at once before it runs.
-const WARM_FROM_KEYS: usize = 4;
 
 /// How often a command may find out that it needs yet other keys before it gets all.
 const MORE_KEYS_ATTEMPTS_MAX: u32 = 4;
@@ -130,9 +128,7 @@ impl<'a> Batch<'a> {
                     }
                     None => {
                         let keys = keys(entry.command, arguments);
-                        if keys.len() >= WARM_FROM_KEYS && engine.is_worth_warming() {
-                            warm_up(engine, database, keys.clone());
-                        }
+                        warm_up(engine, database, keys.clone());
                         engine.try_lock_keys(database, keys, now, self.fetched)
                     }
                 };
@@ -347,17 +343,4 @@ impl<'a> Batch<'a> {
             self.output.truncate(start);
         }
     }
-}
-
-/// Asks for the memory that a command's look-ups will touch.
-#[cold]
-fn warm_up<'k>(engine: &Engine, database: usize, keys: impl Iterator<Item = &'k [u8]>) {
-    let mut warming = engine.warming();
-    for key in keys {
-        if warming.is_full() {
-            std::mem::replace(&mut warming, engine.warming()).finish();
-        }
-        warming.add(database, key, None);
-    }
-    warming.finish();
 }

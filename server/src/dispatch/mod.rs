@@ -47,6 +47,7 @@ mod script;
 mod serving;
 mod transaction;
 mod waits;
+mod warming;
 
 pub(crate) use batch::Scratch;
 pub use cold::ColdReads;

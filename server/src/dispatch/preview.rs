@@ -6,6 +6,7 @@
 
 use thermocline_protocol::{Limits, Parsed, RequestParser};
 
+use super::warming::add_request;
 use crate::net::{Connection, ConnectionHandler};
 use crate::server::Thread;
 use std::future::Future;
@@ -35,12 +36,11 @@ impl ConnectionHandler for Service {
                 continue;
             };
             let arguments = arguments.in_buffer(input);
-            let entry = server.commands.find(arguments.get(0));
-            if let Some((key, member)) = entry.and_then(|entry| entry.looked_up(arguments)) {
+            if let Some(entry) = server.commands.find(arguments.get(0)) {
                 if warming.is_full() {
                     std::mem::replace(&mut warming, server.engine.warming()).finish();
                 }
-                warming.add(0, key, member);
+                add_request(&mut warming, entry, 0, arguments);
             }
         }
         warming.finish();

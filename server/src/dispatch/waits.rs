@@ -51,6 +51,7 @@ pub(super) async fn run_to_end(
     let mut arguments = ArgumentRanges::new();
     let began = (stop == Stop::Waits(Outcome::Cold)).then_some(began);
     let mut reading = Reading { began, ..Reading::default() };
+    let mut warmed_requests = 0;
     loop {
         let mut fetch_failure = None;
         let mut waited_for_room = false;
@@ -95,8 +96,8 @@ pub(super) async fn run_to_end(
                 wait_for_keys(connection, thread, client, output, &mut fetched, &mut arguments).await?;
             }
             Stop::Waits(Outcome::Suspends) => {
-                let outcome =
-                    run_suspending(thread, client, output, &mut fetched, &mut arguments, &mut reading).await;
+                let memory = (&mut fetched, &mut arguments, &mut warmed_requests);
+                let outcome = run_suspending(thread, client, output, memory, &mut reading).await;
                 if outcome != Outcome::Answered {
                     stop = Stop::Waits(outcome);
                     continue;
@@ -110,6 +111,7 @@ pub(super) async fn run_to_end(
         }
         let mut batch = Batch::new(thread, &mut client.session, output, &mut fetched);
         batch.is_hot = false;
+        batch.warmed_requests = warmed_requests;
         batch.fetch_failure = fetch_failure;
         batch.waited_for_room = waited_for_room;
         if let Some(began) = reading.began.take() {
@@ -118,6 +120,7 @@ pub(super) async fn run_to_end(
             batch.waited_ns = std::mem::take(&mut reading.waited_ns);
         }
         stop = batch.run(&mut client.input, &mut arguments);
+        warmed_requests = batch.warmed_requests;
         reading.failure = batch.fetch_failure.take();
         reading.note_run(&mut batch, &stop);
         let (now, last_command) = (batch.now, batch.last_command);
@@ -422,13 +425,12 @@ async fn run_suspending(
     thread: &Thread,
     client: &mut Client,
     output: &mut Vec<u8>,
-    fetched: &mut Fetched,
-    arguments: &mut ArgumentRanges,
+    (fetched, ranges, warmed_requests): (&mut Fetched, &mut ArgumentRanges, &mut usize),
     reading: &mut Reading,
 ) -> Outcome {
     let server = &*thread.server;
     let limits = limits(server, &client.session);
-    let Next::Request(arguments) = client.input.next(&limits, arguments) else {
+    let Next::Request(arguments) = client.input.next(&limits, ranges) else {
         panic!("the request that stopped the batch is still there");
     };
     let entry = server.commands.resolve(arguments).expect("it was found before");
@@ -444,8 +446,11 @@ async fn run_suspending(
     let outcome = batch.finish(entry, arguments, start, replies, result);
     reading.note_suspending(&mut batch, &outcome);
     if outcome == Outcome::Answered {
-        client.session.client.note_batch(server.clock.now(), Some(entry.id));
         client.input.consume();
+        batch.warmed_requests = *warmed_requests;
+        batch.warm_for_next(&client.input, &limits, ranges);
+        *warmed_requests = batch.warmed_requests;
+        client.session.client.note_batch(server.clock.now(), Some(entry.id));
         if !server.observers.waiting.is_empty() {
             serving::serve_ready(server);
         }
