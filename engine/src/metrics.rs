@@ -72,7 +72,7 @@ impl Latency {
 
 /// Counters of the SSD tier, since the start or the last reset.
 pub(crate) struct TierMetrics {
-    reads: AtomicU64,
+    records_read: AtomicU64,
     bytes_read: AtomicU64,
     read_errors: AtomicU64,
     write_errors: AtomicU64,
@@ -97,7 +97,7 @@ pub(crate) struct TierMetrics {
 impl TierMetrics {
     pub(crate) fn new() -> Self {
         Self {
-            reads: AtomicU64::new(0),
+            records_read: AtomicU64::new(0),
             bytes_read: AtomicU64::new(0),
             read_errors: AtomicU64::new(0),
             write_errors: AtomicU64::new(0),
@@ -119,8 +119,9 @@ impl TierMetrics {
         }
     }
 
-    pub(crate) fn note_ssd_read(&self, latency_us: u64, bytes: usize) {
-        self.reads.fetch_add(1, Ordering::Relaxed);
+    /// One I/O of so many bytes read so many records.
+    pub(crate) fn note_ssd_read(&self, latency_us: u64, records: usize, bytes: usize) {
+        self.records_read.fetch_add(records as u64, Ordering::Relaxed);
         self.bytes_read.fetch_add(bytes as u64, Ordering::Relaxed);
         self.ssd_read.record(latency_us.max(1));
     }
@@ -177,7 +178,7 @@ impl TierMetrics {
 
     fn reset(&self) {
         for counter in [
-            &self.reads,
+            &self.records_read,
             &self.bytes_read,
             &self.read_errors,
             &self.write_errors,
@@ -285,7 +286,7 @@ impl Databases<'_> {
             hits_ssd: sum.hits_ssd,
             misses: sum.keyspace_misses,
             memory_hit_ratio: if reads == 0 { 0.0 } else { sum.hits_memory as f64 / reads as f64 },
-            items_read_from_disk: get(&tier.reads),
+            items_read_from_disk: get(&tier.records_read),
             items_written_to_disk: records_written,
             bytes_read_from_disk: get(&tier.bytes_read),
             bytes_written_to_disk: bytes_written,

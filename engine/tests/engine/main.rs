@@ -4,6 +4,7 @@ mod draining;
 mod faults;
 mod fields;
 mod gc;
+mod joint_reads;
 mod model;
 mod observers;
 mod oversize;

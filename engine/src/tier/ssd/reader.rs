@@ -1,10 +1,11 @@
 //! The reader: cold values for commands, one per server thread.
 //!
 //! [`Reader::fetch`] submits a read for every wanted record at once and resolves when all are done. Several
-//! requests for one record share one read. A record is believed only if its checksum is right and it is
+//! requests for one record share one read, and records that lie close together on the SSD are read by one I/O: values
+//! that went cold together often come back together. A record is believed only if its checksum is right and it is
 //! the record of the key that was asked for.
 //!
-//! A cold read is one I/O of the blocks that the record touches, one checksum pass, and one copy (or
+//! A cold read is one I/O of the blocks that the record, or the records, touch; then for each, one checksum pass, and one copy (or
 //! decompression) into the value.
 
 use std::cell::{Cell, RefCell};
@@ -21,19 +22,24 @@ use smallvec::{SmallVec, smallvec};
 
 use super::compression::Decompressor;
 use super::record::{self, Stored};
-use crate::device::buffer::{AlignedBuffer, BufferPool};
+use crate::device::buffer::BufferPool;
 use crate::device::{Completion, DeviceQueue};
 use crate::engine::Engine;
 use crate::fetch::{Fetched, Wanted};
 use crate::index::Location;
 use crate::shard::keyspace::KeyspaceId;
 use crate::value::{self, Value};
-use crate::warming::WARMED_KEYS_MAX;
 
 /// Reads in flight at once in one thread; more wait in order.
 const MAX_READS: usize = 512;
 /// Up to so many reads in flight, each is handed to the device as soon as it is known.
 const EAGER_FLUSH_READS: usize = 32;
+
+/// Records with so many bytes between them, or fewer, are read together: what a device takes for these bytes is about what
+/// it takes for another request.
+const BRIDGED_GAP_BYTES: u64 = 8 << 10;
+/// How much such a read may be long, in bytes, unless a single record is longer.
+const JOINT_READ_BYTES_MAX: u64 = 32 << 10;
 
 /// Why a value could not be read. The key keeps it: a later attempt may succeed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,16 +67,44 @@ struct State {
     reads: Slots,
     /// Reads that found no room in the queue, in order.
     waiting: std::collections::VecDeque<u32>,
-    /// For each record being read, who reads it.
-    joined: HashMap<Location, u32, ahash::RandomState>,
+    /// For each record being read, the read's slot and the record's place in it.
+    joined: HashMap<Location, (u32, usize), ahash::RandomState>,
     completions: Vec<Completion>,
 }
 
-/// One read in progress, and everyone who waits for it.
+/// One read in progress.
 struct Read {
+    segment: u32,
+    file: u16,
+    /// Where in the file it begins and ends: at boundaries of blocks.
+    start_bytes: u64,
+    end_bytes: u64,
+    records: SmallVec<[Record; 1]>,
+    submitted_us: u64,
+}
+
+/// One record of a read, and everyone who waits for it.
+struct Record {
     wanted: Wanted,
     waiters: SmallVec<[Rc<Waiter>; 1]>,
-    submitted_us: u64,
+}
+
+impl Read {
+    /// Makes the read long enough for a record behind its last one; gives the record back where that is too far away.
+    fn extend(&mut self, engine: &Engine, record: Record) -> Result<(), Record> {
+        let location = record.wanted.location;
+        let (extent, length, _) = engine.layout().blocks(location);
+        let end_bytes = extent.offset_bytes + length as u64;
+        let is_near = location.segment() == self.segment
+            && extent.offset_bytes <= self.end_bytes + BRIDGED_GAP_BYTES
+            && end_bytes <= self.start_bytes + JOINT_READ_BYTES_MAX;
+        if !is_near {
+            return Err(record);
+        }
+        self.end_bytes = self.end_bytes.max(end_bytes);
+        self.records.push(record);
+        Ok(())
+    }
 }
 
 /// One [`Reader::fetch`] call.
@@ -113,6 +147,32 @@ impl Slots {
                 (self.reads.len() - 1) as u32
             }
         }
+    }
+
+    /// Adds a record to the read of this slot, if it lies close behind what that reads, or to a new one. Returns the slot
+    /// and the record's place in the read.
+    fn add(&mut self, engine: &Engine, last: Option<u32>, record: Record, now_us: u64) -> (u32, usize) {
+        let record = match last {
+            Some(slot) => {
+                let read = self.get_mut(slot);
+                match read.extend(engine, record) {
+                    Ok(()) => return (slot, read.records.len() - 1),
+                    Err(record) => record,
+                }
+            }
+            None => record,
+        };
+        let location = record.wanted.location;
+        let (extent, length, _) = engine.layout().blocks(location);
+        let slot = self.insert(Read {
+            segment: location.segment(),
+            file: extent.file,
+            start_bytes: extent.offset_bytes,
+            end_bytes: extent.offset_bytes + length as u64,
+            records: smallvec![record],
+            submitted_us: now_us,
+        });
+        (slot, 0)
     }
 
     fn get_mut(&mut self, slot: u32) -> &mut Read {
@@ -194,7 +254,7 @@ impl Reader {
         }
         state.completions = completions;
         while let Some(&slot) = state.waiting.front() {
-            if !submit(&self.engine, state, slot) {
+            if !submit(state, slot) {
                 break;
             }
             state.waiting.pop_front();
@@ -215,28 +275,33 @@ impl Reader {
             waker: RefCell::new(None),
             results: RefCell::default(),
         });
-        for wanted in fetched.take_wanted() {
-            if let Some(&slot) = state.joined.get(&wanted.location)
-                && let read = state.reads.get_mut(slot)
-                && read.wanted.keyspace == wanted.keyspace
+        let mut all_wanted = fetched.take_wanted();
+        all_wanted.sort_unstable_by_key(|wanted| wanted.location);
+        let mut own: SmallVec<[u32; 1]> = SmallVec::new();
+        for wanted in all_wanted {
+            if let Some(&(slot, at)) = state.joined.get(&wanted.location)
+                && let record = &mut state.reads.get_mut(slot).records[at]
+                && record.wanted.keyspace == wanted.keyspace
             {
-                if read.waiters.last().is_none_or(|last| !Rc::ptr_eq(last, &waiter)) {
-                    read.waiters.push(Rc::clone(&waiter));
+                if record.waiters.last().is_none_or(|last| !Rc::ptr_eq(last, &waiter)) {
+                    record.waiters.push(Rc::clone(&waiter));
                     waiter.outstanding.set(waiter.outstanding.get() + 1);
                 }
                 continue;
             }
             waiter.outstanding.set(waiter.outstanding.get() + 1);
             let location = wanted.location;
-            let slot = state.reads.insert(Read {
-                wanted,
-                waiters: smallvec![Rc::clone(&waiter)],
-                submitted_us: started_us,
-            });
-            state.joined.insert(location, slot);
-            self.in_flight.set(self.in_flight.get() + 1);
-            self.engine.reads_in_flight_changed(1);
-            if !state.waiting.is_empty() || !submit(&self.engine, &mut state, slot) {
+            let record = Record { wanted, waiters: smallvec![Rc::clone(&waiter)] };
+            let place = state.reads.add(&self.engine, own.last().copied(), record, started_us);
+            if own.last() != Some(&place.0) {
+                own.push(place.0);
+            }
+            state.joined.insert(location, place);
+        }
+        self.in_flight.set(self.in_flight.get() + own.len());
+        self.engine.reads_in_flight_changed(own.len() as i64);
+        for slot in own {
+            if !state.waiting.is_empty() || !submit(&mut state, slot) {
                 state.waiting.push_back(slot);
             }
         }
@@ -252,37 +317,44 @@ impl Reader {
     }
 
     fn complete(&self, state: &mut State, completion: Completion, now_us: u64) {
-        let slot = completion.token as u32;
-        let read = state.reads.take(slot);
-        state.joined.remove(&read.wanted.location);
+        let read = state.reads.take(completion.token as u32);
         self.in_flight.set(self.in_flight.get() - 1);
         self.engine.reads_in_flight_changed(-1);
         let metrics = self.engine.tier_metrics();
-        metrics.note_ssd_read(now_us.saturating_sub(read.submitted_us), completion.buffer.len());
-        let result = match completion.into_complete() {
-            Ok(buffer) => {
-                let value = decode_value(&self.engine, &mut state.decompressor, &read.wanted, &buffer);
-                if value.is_err() {
-                    metrics.note_checksum_error();
-                }
-                state.pool.give_back(buffer);
-                value
-            }
+        let latency_us = now_us.saturating_sub(read.submitted_us);
+        metrics.note_ssd_read(latency_us, read.records.len(), completion.buffer.len());
+        let (error, buffer) = match completion.into_complete() {
+            Ok(buffer) => (None, buffer),
             Err((error, buffer)) => {
                 metrics.note_read_error();
-                state.pool.give_back(buffer);
-                Err(FetchError::Device(error.to_string()))
+                (Some(FetchError::Device(error.to_string())), buffer)
             }
         };
-        if let Err(error) = &result {
-            tracing::warn!(location = ?read.wanted.location, %error, "a cold value could not be read");
+        for Record { wanted, mut waiters } in read.records {
+            state.joined.remove(&wanted.location);
+            let result = match &error {
+                Some(error) => Err(error.clone()),
+                None => {
+                    let (extent, _, within) = self.engine.layout().blocks(wanted.location);
+                    let start = (extent.offset_bytes - read.start_bytes) as usize + within;
+                    let bytes = &buffer[start..start + wanted.location.length_bytes() as usize];
+                    let value = decode_value(&self.engine, &mut state.decompressor, &wanted, bytes);
+                    if value.is_err() {
+                        metrics.note_checksum_error();
+                    }
+                    value
+                }
+            };
+            if let Err(error) = &result {
+                tracing::warn!(location = ?wanted.location, %error, "a cold value could not be read");
+            }
+            let last = waiters.pop().expect("a record is waited for");
+            for waiter in waiters {
+                waiter.hand_over((wanted.keyspace, wanted.location, result.clone()));
+            }
+            last.hand_over((wanted.keyspace, wanted.location, result));
         }
-        let Read { wanted: Wanted { keyspace, location, .. }, mut waiters, .. } = read;
-        let last = waiters.pop().expect("a read is waited for");
-        for waiter in waiters {
-            waiter.hand_over((keyspace, location, result.clone()));
-        }
-        last.hand_over((keyspace, location, result));
+        state.pool.give_back(buffer);
     }
 
     /// Commands will look up the keys that were read, one after the other: asks for their entries' memory together.
@@ -290,29 +362,29 @@ impl Reader {
         if completions.len() < 2 {
             return;
         }
-        let read = |completion: &Completion| completion.token as u32;
-        for some in completions.chunks(WARMED_KEYS_MAX) {
-            let mut warming = self.engine.warming();
-            for completion in some {
-                let wanted = &state.reads.get_mut(read(completion)).wanted;
-                warming.add(wanted.database, &wanted.key, None);
+        let mut warming = self.engine.warming();
+        for completion in completions {
+            for record in &state.reads.get_mut(completion.token as u32).records {
+                if warming.is_full() {
+                    std::mem::replace(&mut warming, self.engine.warming()).finish();
+                }
+                warming.add(record.wanted.database, &record.wanted.key, None);
             }
-            warming.finish();
         }
+        warming.finish();
     }
 }
 
 /// Queues one read; false where the queue is full.
-fn submit(engine: &Engine, state: &mut State, slot: u32) -> bool {
+fn submit(state: &mut State, slot: u32) -> bool {
     let Some(queue) = &mut state.queue else { panic!("a value is cold only where there is an SSD tier") };
     if queue.outstanding() >= queue.depth() {
         return false;
     }
     let read = state.reads.get_mut(slot);
-    let (extent, length, _) = engine.layout().blocks(read.wanted.location);
-    let buffer = state.pool.take(length);
+    let buffer = state.pool.take((read.end_bytes - read.start_bytes) as usize);
     queue
-        .submit_read(u64::from(slot), extent.file, extent.offset_bytes, buffer)
+        .submit_read(u64::from(slot), read.file, read.start_bytes, buffer)
         .expect("the queue has room: it was asked");
     true
 }
@@ -321,11 +393,9 @@ fn decode_value(
     engine: &Engine,
     decompressor: &mut Decompressor,
     wanted: &Wanted,
-    buffer: &AlignedBuffer,
+    bytes: &[u8],
 ) -> Result<Option<Value>, FetchError> {
     let location = wanted.location;
-    let (_, _, within) = engine.layout().blocks(location);
-    let bytes = &buffer[within..within + location.length_bytes() as usize];
     let salt = engine.ledger().salt(location.segment());
     let record = record::decode(bytes, salt).map_err(|error| FetchError::Damaged(error.to_string()))?;
     if record.head.keyspace != wanted.keyspace || record.key != &*wanted.key {
