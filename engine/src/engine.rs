@@ -32,6 +32,7 @@ use crate::tier::ceiling::Ceiling;
 use crate::tier::ledger::Ledger;
 use crate::tier::movement::Stay;
 use crate::tier::requests::{Outcome, Request, request};
+use crate::tier::ssd::decoding::JobSender;
 use crate::tier::ssd::segment::{Layout, RESERVED_FOR_GC};
 use crate::tier::ssd::segment_header::SEGMENT_HEADER_BYTES;
 use crate::time::UnixMillis;
@@ -86,6 +87,8 @@ pub struct Engine {
     flushed: SegQueue<Box<Keyspace>>,
     /// Large values that nothing refers to any more.
     given_up: ArrayQueue<Value>,
+    /// Where long records are decoded, if there is somebody for it.
+    decoder: OnceLock<JobSender>,
     parker: Mutex<Parker>,
     unparker: Unparker,
     is_parked: AtomicBool,
@@ -290,10 +293,11 @@ impl Engine {
         let Some(keyspace) = &shard.databases[database] else { return };
         if let Some(handle) = keyspace.find(hash, key)
             && !keyspace.is_expired(handle, now)
-            && let Place::Ssd(location) = keyspace.head(handle).place()
+            && let head = keyspace.head(handle)
+            && let Place::Ssd(location) = head.place()
             && fetched.position(keyspace.id, location).is_none()
         {
-            fetched.want(&self.ledger, (database, keyspace.id), key, location);
+            fetched.want(&self.ledger, (database, keyspace.id), key, (head.value_type(), location));
         }
     }
 
@@ -378,6 +382,7 @@ impl Engine {
             requests: SegQueue::new(),
             flushed: SegQueue::new(),
             given_up: ArrayQueue::new(GIVEN_UP_MAX),
+            decoder: OnceLock::new(),
             unparker: parker.unparker().clone(),
             parker: Mutex::new(parker),
             is_parked: AtomicBool::new(false),
@@ -585,6 +590,10 @@ impl Engine {
 
     pub(crate) fn tier_metrics(&self) -> &TierMetrics {
         &self.tier_metrics
+    }
+
+    pub(crate) fn decoder(&self) -> &OnceLock<JobSender> {
+        &self.decoder
     }
 
     pub(crate) fn buffer_gauge(&self) -> Arc<BufferGauge> {

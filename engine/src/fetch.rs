@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use crate::engine::Engine;
 use crate::index::Location;
 use crate::shard::keyspace::KeyspaceId;
 use crate::tier::ledger::Ledger;
-use crate::value::Value;
+use crate::value::{Value, ValueType};
 
 /// Up to so many values, looking through all of them is quicker than hashing.
 const LINEAR_VALUES_MAX: usize = 16;
 
 /// A key up to this length, in bytes, is kept without an allocation.
-const INLINE_KEY_BYTES: usize = 32;
+pub(crate) const INLINE_KEY_BYTES: usize = 32;
 
 /// Values fetched for a batch of commands, and those still wanted.
 ///
@@ -25,6 +26,8 @@ pub struct Fetched {
     /// Where each location's value is among `values`; kept only while there are more than [`LINEAR_VALUES_MAX`].
     positions: Option<HashMap<Location, usize, ahash::RandomState>>,
     wanted: SmallVec<[Wanted; 1]>,
+    /// The engine that is to drop large values, where there are some.
+    dropped_by: Option<Arc<Engine>>,
 }
 
 struct FetchedValue {
@@ -40,6 +43,7 @@ pub(crate) struct Wanted {
     pub(crate) database: usize,
     pub(crate) key: SmallVec<[u8; INLINE_KEY_BYTES]>,
     pub(crate) location: Location,
+    pub(crate) value_type: ValueType,
     _pin: Pin,
 }
 
@@ -51,6 +55,12 @@ struct Pin {
 impl Drop for Pin {
     fn drop(&mut self) {
         self.ledger.unpin(self.location);
+    }
+}
+
+impl Drop for Fetched {
+    fn drop(&mut self) {
+        self.clear_values();
     }
 }
 
@@ -68,17 +78,22 @@ impl Fetched {
 
     /// Forgets the values that were read, but not what is still wanted.
     pub fn clear_values(&mut self) {
+        if let Some(engine) = self.dropped_by.take() {
+            let values = self.values.drain(..).filter_map(|fetched| fetched.value);
+            engine.drop_later(values.filter(Value::is_slow_to_drop).collect());
+        }
         self.values.clear();
         self.positions = None;
     }
 
     /// Takes over what `other` has read.
-    pub fn append(&mut self, other: Self) {
-        for FetchedValue { keyspace, location, value } in other.values {
+    pub fn append(&mut self, mut other: Self) {
+        for FetchedValue { keyspace, location, value } in other.values.drain(..) {
             if let Some(value) = value {
                 self.add(keyspace, location, value);
             }
         }
+        self.dropped_by = self.dropped_by.take().or(other.dropped_by.take());
     }
 
     /// The length of all wanted records, in bytes.
@@ -116,18 +131,32 @@ impl Fetched {
         ledger: &Arc<Ledger>,
         (database, keyspace): (usize, KeyspaceId),
         key: &[u8],
-        location: Location,
+        (value_type, location): (ValueType, Location),
     ) {
         ledger.pin(location);
         let pin = Pin { ledger: Arc::clone(ledger), location };
-        self.wanted.push(Wanted { keyspace, database, key: key.into(), location, _pin: pin });
+        self.wanted.push(Wanted { keyspace, database, key: key.into(), location, value_type, _pin: pin });
     }
 
     pub(crate) fn take_wanted(&mut self) -> SmallVec<[Wanted; 1]> {
         std::mem::take(&mut self.wanted)
     }
 
-    pub(crate) fn add(&mut self, keyspace: KeyspaceId, location: Location, value: Value) {
+    /// A value was read.
+    pub(crate) fn add_read(
+        &mut self,
+        engine: &Arc<Engine>,
+        keyspace: KeyspaceId,
+        location: Location,
+        value: Value,
+    ) {
+        if value.is_slow_to_drop() {
+            self.dropped_by = Some(Arc::clone(engine));
+        }
+        self.add(keyspace, location, value);
+    }
+
+    fn add(&mut self, keyspace: KeyspaceId, location: Location, value: Value) {
         let at = self.values.len();
         self.values.push(FetchedValue { keyspace, location, value: Some(value) });
         match &mut self.positions {

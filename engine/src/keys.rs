@@ -265,8 +265,26 @@ impl<'a> Keys<'a> {
         Ok(Some(result))
     }
 
-    /// As [`Self::modify`], but those who observe the key are not told: in the eyes of WATCH, what consumers of a stream
-    /// have read is no part of its value.
+    /// As [`Self::modify`], but the change tells whether those who observe the key are to be told: in the eyes of WATCH, what
+    /// consumers of a stream have read is no part of its value, and neither is a string's encoding.
+    ///
+    /// # Errors
+    /// [`Cold`] if it must be fetched first.
+    pub fn modify_and_tell_if<T>(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut Value) -> (T, bool),
+    ) -> Result<Option<T>, Cold> {
+        let Some((shard, (result, tells), _)) = self.change_value(key, |value| (change(value), true))? else {
+            return Ok(None);
+        };
+        if tells {
+            self.tell(shard, key, Change::Written);
+        }
+        Ok(Some(result))
+    }
+
+    /// The same where they are not told in any case.
     ///
     /// # Errors
     /// [`Cold`] if it must be fetched first.
@@ -275,8 +293,7 @@ impl<'a> Keys<'a> {
         key: &[u8],
         change: impl FnOnce(&mut Value) -> T,
     ) -> Result<Option<T>, Cold> {
-        let changed = self.change_value(key, |value| (change(value), true))?;
-        Ok(changed.map(|(_, result, _)| result))
+        self.modify_and_tell_if(key, |value| (change(value), false))
     }
 
     /// Changes the key's value in place: where its shard is, what the change returned, and whether it was one.
@@ -588,7 +605,8 @@ impl<'a> Keys<'a> {
         let keyspace = self.keyspace(found.shard).expect("a key was found in it");
         let (id, head) = (keyspace.id, keyspace.head(found.handle));
         let Place::Ssd(location) = head.place() else { panic!("only a cold value is missing") };
-        self.fetched.want(self.engine.ledger(), (self.database, id), key, location);
+        let what = (head.value_type(), location);
+        self.fetched.want(self.engine.ledger(), (self.database, id), key, what);
         Cold
     }
 

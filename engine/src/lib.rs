@@ -56,6 +56,7 @@ pub use metrics::{EngineMetrics, LatencySummary};
 pub use observer::{Change, KeyObserver};
 pub use shard::keyspace::{KeyInfo, Tier};
 pub use tier::requests::Outcome;
+pub use tier::ssd::decoding::Decoder;
 pub use tier::ssd::reader::{Fetch, FetchError, Reader};
 pub use tier::ssd::{compression, record, record_iter, segment_header};
 pub use time::UnixMillis;

@@ -18,7 +18,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use thermocline_engine::device::uring::UringDevice;
 use thermocline_engine::device::{Device, TierFile};
-use thermocline_engine::{Background, Components, Engine, EngineConfig, EngineError};
+use thermocline_engine::{Background, Components, Decoder, Engine, EngineConfig, EngineError};
 
 use crate::config::Config;
 use crate::dispatch;
@@ -105,6 +105,7 @@ fn serve(server: &Arc<Server>) -> Result<(), RunError> {
     let (sender, events) = channel();
     let stop_background = Arc::new(AtomicBool::new(false));
     let background = start_background(server, Arc::clone(&stop_background), sender.clone())?;
+    start_decoder(server)?;
     let mut threads = Vec::new();
     for (number, (listeners, inbox)) in server.listening.for_threads().into_iter().enumerate() {
         threads.push(start_server_thread(server, number, listeners, inbox, sender.clone())?);
@@ -196,6 +197,14 @@ fn start_background(
         };
         end.report(Background::new(engine).map(|background| background.run(&stop)));
     })
+}
+
+/// The decoder's thread ends when the engine is gone. Should it break before, server threads do its work.
+fn start_decoder(server: &Server) -> io::Result<()> {
+    if let Some(decoder) = Decoder::new(&server.engine)? {
+        std::thread::Builder::new().name("decoder".to_owned()).spawn(move || decoder.run())?;
+    }
+    Ok(())
 }
 
 /// Tells how a thread ended, if need be with a panic.

@@ -1,5 +1,6 @@
 //! The engine as a whole, over devices in memory, in one thread that is stepped by hand.
 
+mod decoding;
 mod draining;
 mod faults;
 mod fields;

@@ -20,7 +20,7 @@ use crate::waiting::wait_until;
 /// How many commands the history keeps.
 const HISTORY: usize = 3_000;
 /// How many of them, those that touch the same keys, a difference shows.
-const SHOWN_HISTORY: usize = 25;
+const SHOWN_HISTORY: usize = 60;
 /// How many calls one iteration of SCAN may take: the key space is tiny.
 const MAX_SCAN_CALLS: usize = 1_000;
 
@@ -284,11 +284,20 @@ impl Runner {
     }
 
     fn difference(&self, client: usize, request: &Request, what: String) -> Box<Difference> {
-        let is_related = |(_, from, earlier): &&(u64, usize, Request)| {
+        // A transaction depends on all that anybody did since its first WATCH.
+        let is_of = |entry: &(u64, usize, Request), name| entry.1 == client && entry.2.name() == name;
+        let watched_since = (request.name() == "EXEC").then(|| {
+            let last_end =
+                self.history.iter().rposition(|entry| is_of(entry, "EXEC") || is_of(entry, "UNWATCH"));
+            let earlier = self.history.iter().skip(last_end.map_or(0, |end| end + 1));
+            earlier.into_iter().find(|entry| is_of(entry, "WATCH")).map_or(u64::MAX, |entry| entry.0)
+        });
+        let is_related = |(index, from, earlier): &&(u64, usize, Request)| {
+            let is_watched = watched_since.is_some_and(|since| *index >= since);
             let is_sweeping = matches!(earlier.name().as_str(), "FLUSHDB" | "FLUSHALL" | "SWAPDB");
             let is_own_session =
                 *from == client && matches!(earlier.name().as_str(), "SELECT" | "HELLO" | "RESET");
-            is_sweeping || is_own_session || earlier.shares_argument(request)
+            is_watched || is_sweeping || is_own_session || earlier.shares_argument(request)
         };
         let mut history: Vec<String> = self
             .history

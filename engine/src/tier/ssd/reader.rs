@@ -21,14 +21,13 @@ use std::task::{Context, Poll, Waker};
 use smallvec::{SmallVec, smallvec};
 
 use super::compression::Decompressor;
-use super::record::{self, Stored};
-use crate::device::buffer::BufferPool;
+use super::decoding::{self, Decoded, Finished, Job, Outbox, RecordOf};
+use crate::device::buffer::{AlignedBuffer, BufferPool};
 use crate::device::{Completion, DeviceQueue};
 use crate::engine::Engine;
 use crate::fetch::{Fetched, Wanted};
 use crate::index::Location;
 use crate::shard::keyspace::KeyspaceId;
-use crate::value::{self, Value};
 
 /// Reads in flight at once in one thread; more wait in order.
 const MAX_READS: usize = 512;
@@ -57,6 +56,8 @@ pub struct Reader {
     engine: Arc<Engine>,
     state: RefCell<State>,
     in_flight: Cell<usize>,
+    /// What came back of records that were decoded elsewhere.
+    decoded: Arc<Outbox>,
 }
 
 struct State {
@@ -126,8 +127,7 @@ impl Waiter {
     }
 }
 
-/// `None` where the record was no longer the key's when it had been read: the index must be asked again.
-type FetchResult = (KeyspaceId, Location, Result<Option<Value>, FetchError>);
+type FetchResult = (KeyspaceId, Location, Decoded);
 
 #[derive(Default)]
 struct Slots {
@@ -205,7 +205,7 @@ impl Reader {
             joined: HashMap::with_hasher(ahash::RandomState::with_seed(engine.seed() as usize)),
             completions: Vec::new(),
         };
-        Ok(Self { engine, state: RefCell::new(state), in_flight: Cell::new(0) })
+        Ok(Self { engine, state: RefCell::new(state), in_flight: Cell::new(0), decoded: Arc::default() })
     }
 
     /// Has `eventfd` signalled when a read completes.
@@ -214,14 +214,17 @@ impl Reader {
     /// What the kernel says.
     pub fn register_eventfd(&self, eventfd: BorrowedFd<'_>) -> io::Result<()> {
         match &mut self.state.borrow_mut().queue {
-            Some(queue) => queue.register_eventfd(eventfd),
+            Some(queue) => {
+                queue.register_eventfd(eventfd).and_then(|()| self.decoded.register_eventfd(eventfd))
+            }
             None => Ok(()),
         }
     }
 
     /// Switches the signal on or off; after switching it on, tells whether something may have completed unnoticed.
     pub fn set_signal(&self, is_on: bool) -> bool {
-        self.state.borrow_mut().queue.as_mut().is_some_and(|queue| queue.set_signal(is_on))
+        let has_read = self.state.borrow_mut().queue.as_mut().is_some_and(|queue| queue.set_signal(is_on));
+        has_read || (is_on && !self.decoded.is_empty())
     }
 
     /// Reads that were asked for and are not done.
@@ -246,13 +249,18 @@ impl Reader {
         let state = &mut *state;
         let Some(queue) = &mut state.queue else { return 0 };
         let mut completions = std::mem::take(&mut state.completions);
-        let count = queue.poll(&mut completions);
+        let mut count = queue.poll(&mut completions);
         let now_us = if count > 0 { self.engine.clock().monotonic_us() } else { 0 };
         self.warm_up(state, &completions);
         for completion in completions.drain(..) {
             self.complete(state, completion, now_us);
         }
         state.completions = completions;
+        while let Some(Finished { token, buffer, result }) = self.decoded.take() {
+            count += 1;
+            state.pool.give_back(buffer);
+            self.hand_over(state, token, std::iter::once(result));
+        }
         while let Some(&slot) = state.waiting.front() {
             if !submit(state, slot) {
                 break;
@@ -317,35 +325,69 @@ impl Reader {
     }
 
     fn complete(&self, state: &mut State, completion: Completion, now_us: u64) {
-        let read = state.reads.take(completion.token as u32);
-        self.in_flight.set(self.in_flight.get() - 1);
-        self.engine.reads_in_flight_changed(-1);
+        let token = completion.token as u32;
+        let read = state.reads.get_mut(token);
         let metrics = self.engine.tier_metrics();
         let latency_us = now_us.saturating_sub(read.submitted_us);
         metrics.note_ssd_read(latency_us, read.records.len(), completion.buffer.len());
-        let (error, buffer) = match completion.into_complete() {
-            Ok(buffer) => (None, buffer),
+        let mut results: SmallVec<[Decoded; 1]> = SmallVec::with_capacity(read.records.len());
+        let buffer = match completion.into_complete() {
+            Ok(buffer) => {
+                let layout = self.engine.layout();
+                let start = |location| {
+                    let (extent, _, within) = layout.blocks(location);
+                    (extent.offset_bytes - read.start_bytes) as usize + within
+                };
+                let Some(buffer) = self.decode_elsewhere(read, token, buffer, start) else { return };
+                results.extend(read.records.iter().map(|Record { wanted, .. }| {
+                    let Wanted { keyspace, ref key, location, .. } = *wanted;
+                    let bytes = &buffer[start(location)..][..location.length_bytes() as usize];
+                    let of = RecordOf { keyspace, key, location, bytes };
+                    decoding::decode(&self.engine, &mut state.decompressor, of)
+                }));
+                buffer
+            }
             Err((error, buffer)) => {
                 metrics.note_read_error();
-                (Some(FetchError::Device(error.to_string())), buffer)
+                let error = FetchError::Device(error.to_string());
+                results.extend(read.records.iter().map(|_| Err(error.clone())));
+                buffer
             }
         };
-        for Record { wanted, mut waiters } in read.records {
+        state.pool.give_back(buffer);
+        self.hand_over(state, token, results.into_iter());
+    }
+
+    /// Sends a record that takes long to the decoder, if there is one with room. Gives the buffer back where it did not.
+    fn decode_elsewhere(
+        &self,
+        read: &Read,
+        token: u32,
+        buffer: AlignedBuffer,
+        start: impl Fn(Location) -> usize,
+    ) -> Option<AlignedBuffer> {
+        let [Record { wanted, .. }] = &*read.records else { return Some(buffer) };
+        match self.engine.decoder().get() {
+            Some(decoder) if decoding::takes_long(wanted.value_type, wanted.location) => {
+                let start = start(wanted.location);
+                let job = Job::new(wanted, token, (buffer, start), &self.decoded);
+                decoder.try_send(job).err().map(|error| error.into_inner().cancel())
+            }
+            _ => Some(buffer),
+        }
+    }
+
+    /// Gives everyone who waits for a read's records what became of them.
+    fn hand_over(&self, state: &mut State, token: u32, results: impl Iterator<Item = Decoded>) {
+        let read = state.reads.take(token);
+        self.in_flight.set(self.in_flight.get() - 1);
+        self.engine.reads_in_flight_changed(-1);
+        for (Record { wanted, mut waiters }, result) in read.records.into_iter().zip(results) {
             state.joined.remove(&wanted.location);
-            let result = match &error {
-                Some(error) => Err(error.clone()),
-                None => {
-                    let (extent, _, within) = self.engine.layout().blocks(wanted.location);
-                    let start = (extent.offset_bytes - read.start_bytes) as usize + within;
-                    let bytes = &buffer[start..start + wanted.location.length_bytes() as usize];
-                    let value = decode_value(&self.engine, &mut state.decompressor, &wanted, bytes);
-                    if value.is_err() {
-                        metrics.note_checksum_error();
-                    }
-                    value
-                }
-            };
             if let Err(error) = &result {
+                if matches!(error, FetchError::Damaged(_)) {
+                    self.engine.tier_metrics().note_checksum_error();
+                }
                 tracing::warn!(location = ?wanted.location, %error, "a cold value could not be read");
             }
             let last = waiters.pop().expect("a record is waited for");
@@ -354,7 +396,6 @@ impl Reader {
             }
             last.hand_over((wanted.keyspace, wanted.location, result));
         }
-        state.pool.give_back(buffer);
     }
 
     /// Commands will look up the keys that were read, one after the other: asks for their entries' memory together.
@@ -389,47 +430,12 @@ fn submit(state: &mut State, slot: u32) -> bool {
     true
 }
 
-fn decode_value(
-    engine: &Engine,
-    decompressor: &mut Decompressor,
-    wanted: &Wanted,
-    bytes: &[u8],
-) -> Result<Option<Value>, FetchError> {
-    let location = wanted.location;
-    let salt = engine.ledger().salt(location.segment());
-    let record = record::decode(bytes, salt).map_err(|error| FetchError::Damaged(error.to_string()))?;
-    if record.head.keyspace != wanted.keyspace || record.key != &*wanted.key {
-        // Under another name: right if the key was renamed while its value was on the SSD.
-        let alias = engine.ledger().alias(location);
-        if alias.is_none_or(|alias| alias.keyspace != wanted.keyspace || *alias.key != *wanted.key) {
-            // Renamed again or deleted while it was read.
-            if !engine.is_value_at(wanted.keyspace, &wanted.key, location) {
-                return Ok(None);
-            }
-            return Err(FetchError::Damaged("it is another key's".to_owned()));
-        }
-    }
-    let mut decoded = Vec::new();
-    let payload = match record.head.stored {
-        Stored::Plain => record.payload,
-        Stored::Zstd { decoded_bytes } => {
-            decompressor
-                .decompress(record.payload, decoded_bytes as usize, &mut decoded)
-                .map_err(|error| FetchError::Damaged(error.to_string()))?;
-            &decoded
-        }
-    };
-    value::decode(record.head.value_type, record.head.encoding, payload)
-        .map(Some)
-        .map_err(|error| FetchError::Damaged(error.to_string()))
-}
-
 /// The future of [`Reader::fetch`].
 pub struct Fetch<'a> {
     fetched: &'a mut Fetched,
     waiter: Rc<Waiter>,
     started_us: u64,
-    engine: &'a Engine,
+    engine: &'a Arc<Engine>,
 }
 
 impl Future for Fetch<'_> {
@@ -446,7 +452,7 @@ impl Future for Fetch<'_> {
         let mut outcome = Ok(());
         for (keyspace, location, result) in this.waiter.results.borrow_mut().drain(..) {
             match result {
-                Ok(Some(value)) => this.fetched.add(keyspace, location, value),
+                Ok(Some(value)) => this.fetched.add_read(this.engine, keyspace, location, value),
                 Ok(None) => {}
                 Err(error) => outcome = Err(error),
             }

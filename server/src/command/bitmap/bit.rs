@@ -5,7 +5,7 @@ use thermocline_engine::value::{Encoding, IntegerDigits, StringValue};
 use thermocline_protocol::{Arguments, parse_integer};
 
 use super::bit_offset;
-use crate::command::string::{edit, grow, string};
+use crate::command::string::{edit_and_tell_if, grow, string};
 use crate::command::{Failure, KeyContext};
 use crate::server::events::EventClass;
 
@@ -47,7 +47,7 @@ pub(super) fn setbit(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> 
             // A bit that is set as it was is no change, unless the string grows or becomes raw.
             let is_change = old != bit || byte >= value.len();
             if is_change || value.encoding() != Encoding::Raw {
-                edit(&mut context.keys, key, put)?;
+                edit_and_tell_if(&mut context.keys, key, |bytes| (put(bytes), is_change))?;
             }
             if is_change {
                 context.notify(EventClass::STRING, "setbit", key);

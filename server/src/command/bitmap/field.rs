@@ -8,7 +8,7 @@ use thermocline_protocol::{Arguments, ReplyEncoder, parse_integer};
 use super::integer_type::{IntegerType, Overflow};
 use super::{bit_offset, check_bit_offset};
 use crate::command::arguments::{integer, is_word};
-use crate::command::string::{edit, grow, string};
+use crate::command::string::{edit_and_tell_if, grow, string};
 use crate::command::{Failure, KeyContext};
 use crate::server::Server;
 use crate::server::events::EventClass;
@@ -142,11 +142,14 @@ fn change(context: &mut KeyContext<'_>, key: &[u8], steps: &[Step], length: usiz
             return Ok(());
         }
     }
-    let effect = edit(&mut context.keys, key, |bytes| {
+    // As in Redis a string that grew for nothing has not changed.
+    let is_change = edit_and_tell_if(&mut context.keys, key, |bytes| {
         grow(bytes, length);
-        run(reply, steps, bytes)
+        let effect = run(reply, steps, bytes);
+        let is_change = effect == Effect::Change || effect == Effect::Store && grows;
+        (is_change, is_change)
     })?;
-    if effect == Effect::Change || effect == Effect::Store && grows {
+    if is_change {
         context.notify(EventClass::STRING, "setbit", key);
     }
     Ok(())

@@ -81,7 +81,19 @@ pub(crate) fn edit<T>(
     key: &[u8],
     change: impl FnOnce(&mut Vec<u8>) -> T,
 ) -> Result<T, Failure> {
-    let result = keys.modify(key, |value| {
+    edit_and_tell_if(keys, key, |bytes| (change(bytes), true))
+}
+
+/// The same for a change that tells whether it is one in the eyes of WATCH.
+///
+/// # Errors
+/// [`Failure::Cold`].
+pub(crate) fn edit_and_tell_if<T>(
+    keys: &mut Keys<'_>,
+    key: &[u8],
+    change: impl FnOnce(&mut Vec<u8>) -> (T, bool),
+) -> Result<T, Failure> {
+    let result = keys.modify_and_tell_if(key, |value| {
         let string = value.as_string_mut().expect("the type was checked");
         string.edit(change)
     })?;

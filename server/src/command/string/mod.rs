@@ -22,7 +22,7 @@ mod read;
 mod tests;
 mod write;
 
-pub(crate) use edit::{edit, grow};
+pub(crate) use edit::{edit, edit_and_tell_if, grow};
 pub(crate) use read::{clamp_range, is_backwards};
 
 use thermocline_engine::KeyInfo;
