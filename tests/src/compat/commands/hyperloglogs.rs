@@ -24,8 +24,18 @@ pub fn request(rng: &mut StdRng) -> Request {
         94..=96 => Request::new("DEL").arg(sketch(rng)),
         97 => Request::new("SET").arg(sketch(rng)).arg(forged(rng)),
         98 => Request::new("APPEND").arg(sketch(rng)).arg(short_value(rng)),
-        _ => Request::new("SETRANGE").arg(sketch(rng)).number(rng.random_range(0..24)).arg(short_value(rng)),
+        _ => damage(rng),
     }
+}
+
+/// Writes over a sketch's head. Over its registers is another matter: where Redis reads beyond the string's end, it
+/// depends on what lies there.
+fn damage(rng: &mut StdRng) -> Request {
+    const HEAD_BYTES: usize = 16;
+    let offset = rng.random_range(0..HEAD_BYTES);
+    let mut bytes = short_value(rng);
+    bytes.truncate(HEAD_BYTES - offset);
+    Request::new("SETRANGE").arg(sketch(rng)).number(offset).arg(bytes)
 }
 
 fn sketch(rng: &mut StdRng) -> Vec<u8> {
