@@ -57,12 +57,7 @@ struct Leaf<T> {
 }
 
 impl<T> MemberTable<T> {
-    /// A table without members.
-    pub(crate) fn new() -> Self {
-        Self::for_items(0)
-    }
-
-    /// A table that will not have to split its leaves while it gets so many members.
+    /// A table without members that will not have to split its leaves while it gets so many members.
     pub(crate) fn for_items(items: usize) -> Self {
         let mut table = Self { chunks: Vec::new(), leaves: 0, items: 0, leaf_heap_bytes: 0 };
         for _ in 0..items.div_ceil(SPLIT_LOAD).max(1) {
@@ -423,7 +418,7 @@ mod tests {
 
     #[test]
     fn members_are_found_through_growth_and_shrinkage() {
-        let mut table = MemberTable::new();
+        let mut table = MemberTable::for_items(0);
         let many = 100_000;
         (0..many).for_each(|item| insert(&mut table, item));
         assert_eq!(table.len(), many as usize);
@@ -437,7 +432,7 @@ mod tests {
 
     #[test]
     fn a_table_made_for_its_members_is_like_one_that_grew() {
-        let (mut grown, mut made) = (MemberTable::new(), MemberTable::for_items(5_000));
+        let (mut grown, mut made) = (MemberTable::for_items(0), MemberTable::for_items(5_000));
         for item in 0..5_000 {
             insert(&mut grown, item);
             insert(&mut made, item);
@@ -448,7 +443,7 @@ mod tests {
 
     #[test]
     fn no_leaf_is_much_longer_than_the_others() {
-        let mut table = MemberTable::new();
+        let mut table = MemberTable::for_items(0);
         (0..50_000).for_each(|item| insert(&mut table, item));
         let longest = table.chunks.iter().flatten().map(|leaf| leaf.items.len()).max();
         assert!(longest <= Some(RARELY_EXCEEDED + GROUP), "{longest:?}");
@@ -456,7 +451,7 @@ mod tests {
 
     #[test]
     fn a_scan_sees_what_stays_while_the_table_grows_and_shrinks() {
-        let mut table = MemberTable::new();
+        let mut table = MemberTable::for_items(0);
         (0..2_000).for_each(|item| insert(&mut table, item));
         let (mut seen, mut cursor, mut steps) = (HashMap::new(), 0, 0);
         loop {
@@ -481,7 +476,7 @@ mod tests {
 
     #[test]
     fn a_scan_of_a_table_at_rest_sees_each_member_once() {
-        let mut table = MemberTable::new();
+        let mut table = MemberTable::for_items(0);
         for item in 0..3_000 {
             insert(&mut table, item);
             if item % 97 == 0 {
@@ -503,7 +498,7 @@ mod tests {
 
     #[test]
     fn random_members_are_equally_likely() {
-        let mut table = MemberTable::new();
+        let mut table = MemberTable::for_items(0);
         (0..300).for_each(|item| insert(&mut table, item));
         let mut bits = random_bits(1);
         let mut drawn = vec![0u32; 300];
@@ -513,7 +508,7 @@ mod tests {
 
     #[test]
     fn equal_hashes_are_told_apart() {
-        let mut table = MemberTable::new();
+        let mut table = MemberTable::for_items(0);
         for item in 0..500u32 {
             table.insert(7, item, |_| 7);
         }
@@ -528,7 +523,7 @@ mod tests {
         fn any_changes_agree_with_a_set(
             changes in prop::collection::vec((0u32..2_000, any::<bool>(), 1u32..300), 0..25),
         ) {
-            let mut table = MemberTable::new();
+            let mut table = MemberTable::for_items(0);
             let mut model = BTreeSet::new();
             for (first, adds, count) in changes {
                 for item in first..first + count {

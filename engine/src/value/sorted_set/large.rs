@@ -28,7 +28,12 @@ pub(super) struct Large {
 
 impl Large {
     pub(super) fn new() -> Self {
-        Self { slots: Slots::default(), table: MemberTable::new(), order: Order::new() }
+        Self::for_members(0)
+    }
+
+    /// Without members, but about to get so many.
+    fn for_members(members: usize) -> Self {
+        Self { slots: Slots::default(), table: MemberTable::for_items(members), order: Order::new() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -77,7 +82,10 @@ impl Large {
 
     /// Adds a member that is not there yet.
     fn insert_new(&mut self, member: &[u8], score: f64) {
-        let place = self.place(score, member);
+        self.insert_at(self.place(score, member), member, score);
+    }
+
+    fn insert_at(&mut self, place: usize, member: &[u8], score: f64) {
         let slot = self.slots.push(Scored { score, member: member.into() });
         let slots = &self.slots;
         self.table.insert(member_hash(member), slot, |&slot| member_hash(&slots.get(slot).member));
@@ -158,21 +166,29 @@ impl Large {
     }
 
     /// `None` unless members come in order, each once.
-    pub(super) fn decode(mut payload: &[u8]) -> Option<Self> {
-        let mut large = Self::new();
+    pub(super) fn decode(payload: &[u8]) -> Option<Self> {
         let mut last: Option<(f64, &[u8])> = None;
-        while !payload.is_empty() {
-            let (score, rest) = payload.split_first_chunk()?;
-            let (length, rest) = rest.split_first_chunk()?;
-            let (member, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-            let score = f64::from_le_bytes(*score);
-            let is_next = last.is_none_or(|last| compare(last, (score, member)) == Some(Ordering::Less));
-            if score.is_nan() || !is_next || large.find(member).is_some() {
+        let mut members = 0;
+        let mut rest = payload;
+        while !rest.is_empty() {
+            let (score, member, behind) = read_member(rest)?;
+            let next = (score, member);
+            let is_next = last.is_none_or(|last| compare(last, next) == Some(Ordering::Less));
+            if score.is_nan() || !is_next {
                 return None;
             }
-            large.insert_new(member, score);
-            last = Some((score, member));
-            payload = rest;
+            (last, rest, members) = (Some(next), behind, members + 1);
+        }
+        let mut large = Self::for_members(members);
+        let mut rest = payload;
+        while !rest.is_empty() {
+            let (score, member, behind) = read_member(rest)?;
+            if large.find(member).is_some() {
+                return None;
+            }
+            // They come in order.
+            large.insert_at(large.len(), member, score);
+            rest = behind;
         }
         Some(large)
     }
@@ -188,6 +204,14 @@ impl Large {
             entry.score < score || entry.score == score && *self.slots.get(entry.slot).member < *member
         })
     }
+}
+
+/// The score and member that begin a payload, and what comes behind them.
+fn read_member(payload: &[u8]) -> Option<(f64, &[u8], &[u8])> {
+    let (score, rest) = payload.split_first_chunk()?;
+    let (length, rest) = rest.split_first_chunk()?;
+    let (member, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    Some((f64::from_le_bytes(*score), member, rest))
 }
 
 /// The order of members: by score, then by their bytes. `None` for a score that is no number.

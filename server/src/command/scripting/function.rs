@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use thermocline_protocol::{Arguments, ReplyEncoder};
 
-use super::{HELP, NOTHING_RUNS, SCRIPTING, UNKILLABLE};
+use super::{HELP, NOTHING_RUNS, SCRIPTING, kill_running};
 use crate::command::arguments::is_word;
 use crate::command::generic::glob::{Case, matches};
 use crate::command::generic::lzf::Compressor;
 use crate::command::generic::rdb::{FunctionPayloadError, dump_functions, restore_functions};
 use crate::command::help::{Entry, reply_help};
 use crate::command::{Command, Context, Failure, Flags, Handler};
-use crate::scripting::{FunctionInfo, Killed, Library, RestorePolicy};
+use crate::scripting::{FunctionInfo, Library, RestorePolicy};
 
 pub(super) const FUNCTION: Command = Command {
     name: "function",
@@ -291,16 +291,7 @@ fn stats(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
 }
 
 fn kill(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
-    let busy = &context.server.scripts.busy;
-    match busy.kill(true) {
-        Killed::Ended => {
-            context.reply.ok();
-            Ok(())
-        }
-        Killed::HasWritten => Err(Failure::error(UNKILLABLE)),
-        Killed::OtherKind => Err(Failure::error(busy.refusal().unwrap_or(NOTHING_RUNS))),
-        Killed::Nothing => Err(Failure::error(NOTHING_RUNS)),
-    }
+    kill_running(context, true)
 }
 
 fn help(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {

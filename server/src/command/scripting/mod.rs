@@ -10,7 +10,8 @@ mod script;
 mod tests;
 
 use super::key_use::KeyUse;
-use super::{Command, Flags, Handler, KeyPositions, Reads};
+use super::{Command, Context, Failure, Flags, Handler, KeyPositions, Reads};
+use crate::scripting::Killed;
 
 /// What runs a script or function.
 const RUN: Command = Command {
@@ -49,6 +50,23 @@ const NOTHING_RUNS: &str = "NOTBUSY No scripts in execution right now.";
 const UNKILLABLE: &str = "UNKILLABLE Sorry the script already executed write commands against the dataset. You can \
                           either wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE \
                           command.";
+
+/// Ends the function that runs, or else the script.
+///
+/// # Errors
+/// It cannot be ended, or nothing like it runs.
+fn kill_running(context: &mut Context<'_>, is_function: bool) -> Result<(), Failure> {
+    let busy = &context.server.scripts.busy;
+    match busy.kill(is_function) {
+        Killed::Ended => {
+            context.reply.ok();
+            Ok(())
+        }
+        Killed::HasWritten => Err(Failure::error(UNKILLABLE)),
+        Killed::OtherKind => Err(Failure::error(busy.refusal().unwrap_or(NOTHING_RUNS))),
+        Killed::Nothing => Err(Failure::error(NOTHING_RUNS)),
+    }
+}
 
 /// The commands of this group.
 pub const COMMANDS: &[Command] = &[

@@ -2,11 +2,10 @@
 
 use thermocline_protocol::Arguments;
 
-use super::{HELP, NOTHING_RUNS, SCRIPTING, UNKILLABLE};
+use super::{HELP, SCRIPTING, kill_running};
 use crate::command::arguments::is_word;
 use crate::command::help::{Entry, reply_help};
 use crate::command::{Command, Context, Failure, Flags, Handler};
-use crate::scripting::Killed;
 
 pub(super) const SCRIPT: Command = Command {
     name: "script",
@@ -112,16 +111,7 @@ fn flush(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Fail
 }
 
 fn kill(context: &mut Context<'_>, _: Arguments<'_>) -> Result<(), Failure> {
-    let busy = &context.server.scripts.busy;
-    match busy.kill(false) {
-        Killed::Ended => {
-            context.reply.ok();
-            Ok(())
-        }
-        Killed::HasWritten => Err(Failure::error(UNKILLABLE)),
-        Killed::OtherKind => Err(Failure::error(busy.refusal().unwrap_or(NOTHING_RUNS))),
-        Killed::Nothing => Err(Failure::error(NOTHING_RUNS)),
-    }
+    kill_running(context, false)
 }
 
 fn load(context: &mut Context<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {
