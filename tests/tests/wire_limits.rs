@@ -119,6 +119,8 @@ fn a_client_that_stays_above_the_soft_output_limit_is_disconnected_in_time() {
     // Whoever reads is not concerned.
     assert!(other.line("GET k") == Reply::Bulk(value));
     let mut greedy = server.connect();
+    // The server knows it now.
+    assert_eq!(greedy.text("PING"), "PONG");
     greedy.send_raw(b"GET k\r\n");
     let name = format!(":{} ", greedy.local_port());
     assert!(other.text("CLIENT LIST").contains(&name), "it has its time");
