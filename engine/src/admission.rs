@@ -171,6 +171,13 @@ impl Engine {
         self.budget().limit_bytes() == 0 && self.settings().eviction_policy == EvictionPolicy::NoEviction
     }
 
+    /// Deletes up to so many keys by `maxmemory-policy` while there is no room; true where it did and there is still none.
+    /// For a `maxmemory` that was lowered: writers make room for themselves.
+    pub(crate) fn evict_some(&self, keys_max: usize) -> bool {
+        let is_full = || self.budget().pressure() == Pressure::Full;
+        is_full() && (0..keys_max).all(|_| self.evict_one() && is_full())
+    }
+
     /// Deletes the best of a few keys by `maxmemory-policy`; false where none may be deleted.
     pub(crate) fn evict_one(&self) -> bool {
         let settings = self.settings();

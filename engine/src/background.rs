@@ -114,6 +114,7 @@ impl Background {
         } else {
             // Without an SSD tier, demoting moves nothing.
             while self.engine.next_request().is_some() {}
+            busy |= self.engine.evict_some(EVICTIONS_PER_STEP);
         }
         busy |= self.expire();
         busy |= self.engine.dispose_some();

@@ -22,6 +22,8 @@ pub struct MemoryUsage {
     pub resident_bytes: u64,
     /// The part of it that the allocator holds but nobody uses: the next values go there.
     pub reusable_bytes: u64,
+    /// What the process has asked the allocator for and not given back.
+    pub allocated_bytes: u64,
 }
 
 /// Tells how much memory the process takes.

@@ -323,6 +323,20 @@ impl<'a> Keys<'a> {
     /// Gives the key a value, whether or not it had one. A past expiry deletes the key at its next look-up.
     #[inline]
     pub fn set(&mut self, key: &[u8], value: Value, expiry: SetExpiry) {
+        let (shard, is_new) = self.put(key, value, expiry);
+        self.note_change(shard, key, if is_new { Change::Created } else { Change::Written });
+    }
+
+    /// Gives a key that is not there a value that nobody has written: see [`Change::Appeared`].
+    pub fn let_appear(&mut self, key: &[u8], value: Value) {
+        let (shard, is_new) = self.put(key, value, SetExpiry::Clear);
+        assert!(is_new, "a key that is there does not appear");
+        self.note_change(shard, key, Change::Appeared);
+    }
+
+    /// Gives the key a value; in which shard it is, and whether it is new.
+    #[inline]
+    fn put(&mut self, key: &[u8], value: Value, expiry: SetExpiry) -> (usize, bool) {
         let (shard, hash) = self.locate(key);
         let found = self.find(key);
         let database = self.database;
@@ -338,7 +352,7 @@ impl<'a> Keys<'a> {
         let handle = keyspace.set(hash, key, handle, value, expiry, touch);
         self.recent = Some(Found { shard, hash, handle });
         self.report_growth(shard);
-        self.note_change(shard, key, if found.is_some() { Change::Written } else { Change::Created });
+        (shard, found.is_none())
     }
 
     /// Deletes the key; false where there is no such key. Reads nothing from the SSD.

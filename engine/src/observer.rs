@@ -9,6 +9,8 @@
 pub enum Change {
     /// It was not there, and has got a value.
     Created,
+    /// It was not there and is there now, but in the eyes of WATCH and its kin nobody has written to it.
+    Appeared,
     /// It has another value, or another expiry.
     Written,
     /// A command took it away.

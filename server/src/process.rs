@@ -73,7 +73,8 @@ impl Default for ProcessMemory {
 impl MemoryGauge for ProcessMemory {
     fn usage(&self) -> Option<MemoryUsage> {
         let resident_bytes = self.resident_bytes()?;
-        Some(MemoryUsage { resident_bytes, reusable_bytes: reusable_bytes().unwrap_or(0) })
+        let Allocator { reusable_bytes, allocated_bytes } = allocator().unwrap_or_default();
+        Some(MemoryUsage { resident_bytes, reusable_bytes, allocated_bytes })
     }
 
     fn give_back_unused(&self) {
@@ -88,11 +89,22 @@ impl MemoryGauge for ProcessMemory {
     }
 }
 
-/// What the allocator holds and nobody uses, in whole pages. Unused slots of pages in use do not count: they
-/// may be of sizes that are not asked for again.
-fn reusable_bytes() -> Result<u64, tikv_jemalloc_ctl::Error> {
+/// The allocator's account.
+#[derive(Clone, Copy, Default)]
+struct Allocator {
+    /// What it holds and nobody uses, in whole pages. Unused slots of pages in use do not count: they may be of sizes that
+    /// are not asked for again.
+    reusable_bytes: u64,
+    /// What it has handed out.
+    allocated_bytes: u64,
+}
+
+fn allocator() -> Result<Allocator, tikv_jemalloc_ctl::Error> {
     // The figures are a snapshot of the moment at which the epoch advanced.
     epoch::advance()?;
     let held_bytes = stats::resident::read()?.saturating_sub(stats::metadata::read()?);
-    Ok(held_bytes.saturating_sub(stats::active::read()?) as u64)
+    Ok(Allocator {
+        reusable_bytes: held_bytes.saturating_sub(stats::active::read()?) as u64,
+        allocated_bytes: stats::allocated::read()? as u64,
+    })
 }

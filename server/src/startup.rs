@@ -144,6 +144,7 @@ fn wait_for_end(server: &Server, events: &Receiver<Event>, threads: usize) -> io
             Err(RecvTimeoutError::Disconnected) => break,
         }
         server.evict_clients(server.clock.now());
+        server.courier.enforce_limits(&server.clients);
         let timeout_s = server.config.timeout_s();
         if timeout_s > 0 {
             server.clients.close_idle(server.clock.now(), timeout_s);

@@ -283,3 +283,37 @@ fn without_an_ssd_tier_it_evicts_as_redis_does() {
     let replies = store_all(&mut connection, 8_000..12_000, key, value);
     assert!(replies.iter().any(|(_, reply)| reply.as_bytes() == Some(OUT_OF_MEMORY)));
 }
+
+#[test]
+fn without_an_ssd_tier_a_lower_maxmemory_deletes_what_is_too_much_and_no_more() {
+    const KEYS: i64 = 100_000;
+    let server = ServerOptions::subject().with("enable-debug-command", "yes").start();
+    let mut connection = server.connect();
+    connection.text("CONFIG SET maxmemory-policy allkeys-lru");
+    connection.text(&format!("DEBUG POPULATE {KEYS} k 300"));
+    let used = Info::fetch(&mut connection, "memory").count("used_memory");
+    connection.text(&format!("CONFIG SET maxmemory {}", used / 3 * 2));
+    // Nobody writes or reads: the server does it on its own.
+    let mut left = KEYS;
+    wait_until("memory to be below the limit", Duration::from_secs(30), || {
+        left = connection.integer("DBSIZE");
+        Info::fetch(&mut connection, "memory").count("used_memory") <= used / 3 * 2
+    });
+    assert!(left > KEYS / 2, "{left} of {KEYS} keys are left");
+    connection.text("SET another value");
+    assert!(connection.integer("DBSIZE") > KEYS / 2);
+}
+
+#[test]
+fn without_an_ssd_tier_room_that_was_made_by_deletions_is_room() {
+    let server = ServerOptions::subject().with("enable-debug-command", "yes").start();
+    let mut connection = server.connect();
+    connection.text("DEBUG POPULATE 100000 k 300");
+    let full = Info::fetch(&mut connection, "memory").count("used_memory");
+    for tens in 0..10_000 {
+        let keys: Vec<String> = (1..10).map(|unit| format!("k:{tens}{unit}")).collect();
+        connection.line(&format!("DEL {}", keys.join(" ")));
+    }
+    connection.text(&format!("CONFIG SET maxmemory {}", full / 2));
+    assert_eq!(connection.text("SET a b"), "OK");
+}

@@ -288,3 +288,25 @@ fn client_list_shows_transactions_and_watched_keys() {
     client.text("PING");
     shown(" flags=d ");
 }
+
+#[test]
+fn who_asks_for_replies_again_is_told_so() {
+    let server = ServerOptions::subject().start();
+    let mut connection = server.connect();
+    connection.send_raw(b"CLIENT REPLY SKIP\r\nCLIENT REPLY ON\r\nPING\r\n");
+    assert_eq!(connection.receive(), Reply::Simple(b"OK".to_vec()));
+    assert_eq!(connection.receive(), Reply::Simple(b"PONG".to_vec()));
+}
+
+#[test]
+fn a_client_that_was_killed_is_not_listed_any_more() {
+    let server = ServerOptions::subject().start();
+    let mut killer = server.connect();
+    for _ in 0..50 {
+        let mut victim = server.connect();
+        let id = victim.integer("CLIENT ID");
+        assert_eq!(killer.integer(&format!("CLIENT KILL ID {id}")), 1);
+        assert!(!killer.text("CLIENT LIST").contains(&format!("id={id} ")));
+        assert_eq!(killer.integer(&format!("CLIENT KILL ID {id}")), 0);
+    }
+}

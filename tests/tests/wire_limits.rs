@@ -202,3 +202,25 @@ fn request(words: &[&[u8]]) -> Vec<u8> {
     encode_request(&mut bytes, words);
     bytes
 }
+
+#[test]
+fn a_subscriber_that_reads_nothing_is_disconnected_though_nobody_publishes_any_more() {
+    let server = ServerOptions::subject().with("client-output-buffer-limit", "pubsub 0 100kb 1").start();
+    let mut other = server.connect();
+    let mut subscriber = server.connect();
+    subscriber.line("SUBSCRIBE news");
+    let name = format!(":{} ", subscriber.local_port());
+    let message = "m".repeat(64 << 10);
+    let waits = |list: &str| {
+        let line = list.lines().find(|line| line.contains(&name)).expect("it is still there").to_owned();
+        line.split("omem=").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok()).unwrap_or(0)
+            > 200_000
+    };
+    // Until the socket takes no more.
+    wait_until("messages to be left", SOON, || {
+        other.call(&["PUBLISH", "news", &message]);
+        waits(&other.text("CLIENT LIST"))
+    });
+    wait_until("the server to close the connection", SOON, || !other.text("CLIENT LIST").contains(&name));
+    assert_eq!(output_limit_closings(&server), 1);
+}

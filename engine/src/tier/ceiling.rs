@@ -70,18 +70,20 @@ impl Engine {
             self.budget().set_limit_bytes(usize::MAX);
             return;
         }
-        let other_bytes = match usage {
+        let (other_bytes, margin_bytes) = match usage {
+            None => (0, 0),
+            // Without another tier values can only be deleted, which does not make the process smaller at once: the rest
+            // of a page keeps it. As in Redis, what was asked for counts then.
+            Some(usage) if self.device().is_none() => (usage.allocated_bytes.saturating_sub(values_bytes), 0),
             Some(usage) => {
                 let is_close = usage.resident_bytes + self.margin_bytes() / 4 * 3 > max_bytes;
                 if is_close && usage.reusable_bytes > 0 {
                     self.memory().give_back_unused();
                 }
-                (usage.resident_bytes - usage.reusable_bytes.min(usage.resident_bytes))
-                    .saturating_sub(values_bytes)
+                let held_bytes = usage.resident_bytes - usage.reusable_bytes.min(usage.resident_bytes);
+                (held_bytes.saturating_sub(values_bytes), self.margin_bytes())
             }
-            None => 0,
         };
-        let margin_bytes = if usage.is_some() { self.margin_bytes() } else { 0 };
         let left_bytes = max_bytes.saturating_sub(margin_bytes + other_bytes);
         let limit_bytes = left_bytes.max(max_bytes / LEAST_VALUES_DIVISOR / 16);
         self.budget().set_limit_bytes(usize::try_from(limit_bytes).unwrap_or(usize::MAX));

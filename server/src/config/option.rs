@@ -288,7 +288,13 @@ impl Kind {
                 within(number.map_err(|_| "argument couldn't be parsed as an octal number")?, 0, max)?
             }
             Self::Size { min, max } => {
-                within(parse_size(word).ok_or("argument must be a memory value")?, min, max)?
+                let Some(bytes) = parse_size(word) else {
+                    return Err(match word.parse::<u64>() {
+                        Ok(_) => outside(min, max),
+                        Err(_) => "argument must be a memory value".into(),
+                    });
+                };
+                within(bytes, min, max)?
             }
             Self::SizeOrPercent => match word.strip_suffix('%') {
                 Some(percent) => {
@@ -316,11 +322,11 @@ impl Kind {
 const NEITHER_SIZE_NOR_PERCENT: &str = "argument must be a memory or percent value";
 
 fn within(number: i64, min: i64, max: i64) -> Result<i64, Refusal> {
-    if (min..=max).contains(&number) {
-        Ok(number)
-    } else {
-        Err(format!("argument must be between {min} and {max} inclusive").into())
-    }
+    if (min..=max).contains(&number) { Ok(number) } else { Err(outside(min, max)) }
+}
+
+fn outside(min: i64, max: i64) -> Refusal {
+    format!("argument must be between {min} and {max} inclusive").into()
 }
 
 #[cfg(test)]
@@ -354,6 +360,12 @@ mod tests {
         assert_eq!(refusal(integer, "01"), "argument couldn't be parsed into an integer");
         assert_eq!(refusal(integer, "10"), "argument must be between 0 and 9 inclusive");
         assert_eq!(refusal(OptionRow::size("s", 0, 0), "-1"), "argument must be a memory value");
+        let beyond = "argument must be between 0 and 9223372036854775807 inclusive";
+        assert_eq!(refusal(OptionRow::size("s", 0, 0), "9223372036854775808"), beyond);
+        assert_eq!(
+            refusal(OptionRow::size("s", 0, 0), "18446744073709551616"),
+            "argument must be a memory value"
+        );
         let either = OptionRow::size_or_percent("p", 0);
         assert_eq!(refusal(either, "101%"), "percentage argument must be less or equal to 100");
         assert_eq!(refusal(either, "5x"), "argument must be a memory or percent value");

@@ -290,7 +290,7 @@ impl<'a> Batch<'a> {
     #[inline]
     pub(super) fn drop_unwanted_reply(&mut self, start: usize, before: ReplyMode) {
         if before != ReplyMode::On || self.session.reply_mode != ReplyMode::On {
-            self.drop_reply(start, before);
+            self.drop_reply(start);
         }
     }
 
@@ -315,7 +315,7 @@ impl<'a> Batch<'a> {
         let replies = self.session.reply_mode;
         self.write_error(start, text);
         if replies != ReplyMode::On {
-            self.drop_reply(start, replies);
+            self.drop_reply(start);
         }
         Outcome::Answered
     }
@@ -328,12 +328,12 @@ impl<'a> Batch<'a> {
         ReplyEncoder::new(self.output, self.session.protocol).error(text);
     }
 
-    /// Takes back a reply that the client did not want: `before` is what it said before the command, which may have
-    /// changed that.
+    /// Takes back a reply that the client did not want, by what it says after the command.
     #[cold]
-    fn drop_reply(&mut self, start: usize, before: ReplyMode) {
+    fn drop_reply(&mut self, start: usize) {
         let now = &mut self.session.reply_mode;
-        let is_unwanted = before == ReplyMode::Skip || matches!(*now, ReplyMode::Off | ReplyMode::SkipNext);
+        // Who asks for replies again is told so.
+        let is_unwanted = *now != ReplyMode::On;
         *now = match *now {
             ReplyMode::SkipNext => ReplyMode::Skip,
             ReplyMode::Skip => ReplyMode::On,

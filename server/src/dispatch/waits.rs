@@ -319,7 +319,11 @@ async fn wait_for_keys(
     let (start, replies) = (output.len(), client.session.reply_mode);
     let result = match how {
         Unblock::Served => {
-            output.extend_from_slice(&waiter.take_reply());
+            let reply = waiter.take_reply();
+            if reply.starts_with(b"-") {
+                thread.metrics.command(waiter.entry.id).failed.add(1);
+            }
+            output.extend_from_slice(&reply);
             Ok(())
         }
         Unblock::Error => Err(Failure::error("UNBLOCKED client unblocked via CLIENT UNBLOCK")),

@@ -52,6 +52,8 @@ pub struct ClientShared {
     subscriptions: [AtomicU32; 3],
     transaction: TransactionShown,
     is_evicted: AtomicBool,
+    /// Its connection was told to close.
+    is_closing: AtomicBool,
     remote: Option<Remote>,
 }
 
@@ -126,6 +128,7 @@ impl ClientShared {
             subscriptions: Default::default(),
             transaction: TransactionShown::default(),
             is_evicted: AtomicBool::new(false),
+            is_closing: AtomicBool::new(false),
             remote,
         }
     }
@@ -254,14 +257,27 @@ impl ClientShared {
             remote.notify();
         }
         if posted.exceeds_limit && posted.is_news {
-            tracing::warn!(
-                client = self.id,
-                unread_bytes = self.outbox.bytes(),
-                "connection closed: it leaves more messages unread than client-output-buffer-limit allows"
-            );
-            self.close();
+            self.close_for_output();
         }
         !posted.is_news
+    }
+
+    /// Closes it where it has left more messages unread than `limit` allows, or for longer; true where it did.
+    pub fn enforce_output_limit(&self, limit: OutputLimit, now: UnixMillis) -> bool {
+        let exceeds = self.has_messages() && self.outbox.enforce(limit, now);
+        if exceeds {
+            self.close_for_output();
+        }
+        exceeds
+    }
+
+    fn close_for_output(&self) {
+        tracing::warn!(
+            client = self.id,
+            unread_bytes = self.outbox.bytes(),
+            "connection closed: it leaves more messages unread than client-output-buffer-limit allows"
+        );
+        self.close();
     }
 
     /// Its own thread takes the messages to send them now.
@@ -354,6 +370,7 @@ impl ClientShared {
     /// Closes its connection soon, from any thread.
     pub fn close(&self) {
         if let Some(remote) = &self.remote {
+            self.is_closing.store(true, Ordering::Relaxed);
             remote.close();
         }
     }
@@ -407,9 +424,10 @@ impl Clients {
         self.len() == 0
     }
 
-    /// All of them, in the order in which they connected.
+    /// All of them, in the order in which they connected, but for those that are being closed.
     pub fn all(&self) -> Vec<Arc<ClientShared>> {
-        self.by_id.lock().values().cloned().collect()
+        let is_open = |client: &&Arc<ClientShared>| !client.is_closing.load(Ordering::Relaxed);
+        self.by_id.lock().values().filter(is_open).cloned().collect()
     }
 
     /// The client of this id.

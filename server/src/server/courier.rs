@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use thermocline_engine::{Clock, UnixMillis};
 use thermocline_protocol::{Protocol, ReplyEncoder};
 
-use super::clients::ClientShared;
+use super::clients::{ClientShared, Clients};
 use super::outbox::Message;
 use crate::config::{ClientClass, Config, OutputLimit};
 
@@ -31,6 +31,18 @@ impl Courier {
     pub fn begin(&self) -> Round<'_> {
         let limit = self.config.output_limit(ClientClass::Subscriber);
         Round { courier: self, limit, now: self.clock.now() }
+    }
+
+    /// Closes those who have left too many messages unread for too long, though they get no more.
+    pub fn enforce_limits(&self, clients: &Clients) {
+        let round = self.begin();
+        if round.limit.soft_bytes > 0 {
+            for client in clients.all() {
+                if client.enforce_output_limit(round.limit, round.now) {
+                    self.closings.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
     }
 
     /// How many clients were closed because they left too many messages unread.

@@ -161,7 +161,7 @@ impl Events {
     /// The engine tells of a change.
     pub(super) fn changed(&self, database: usize, key: &[u8], change: Change) {
         match change {
-            Change::Created => self.emit(EventClass::NEW, "new", key, database),
+            Change::Created | Change::Appeared => self.emit(EventClass::NEW, "new", key, database),
             Change::Expired => self.emit(EventClass::EXPIRED, "expired", key, database),
             Change::Evicted => self.emit(EventClass::EVICTED, "evicted", key, database),
             // The commands tell what they did.

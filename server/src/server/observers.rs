@@ -23,9 +23,11 @@ pub struct Observers {
 
 impl KeyObserver for Observers {
     fn changed(&self, database: usize, key: &[u8], change: Change) {
-        self.watches.changed(database, key, change);
-        self.waiting.changed(database, key, change);
-        self.tracking.changed(key);
+        if change != Change::Appeared {
+            self.watches.changed(database, key, change);
+            self.waiting.changed(database, key, change);
+            self.tracking.changed(key);
+        }
         self.events.changed(database, key, change);
     }
 

@@ -63,6 +63,17 @@ impl Outbox {
         Posted { is_first, exceeds_limit: false, is_news: false }
     }
 
+    /// Gives up what is unread where that is more than `limit` allows, or for longer; true where it did.
+    pub(super) fn enforce(&self, limit: OutputLimit, now: UnixMillis) -> bool {
+        let mut queue = self.queue.lock();
+        let Some(queue) = queue.as_mut().filter(|queue| !queue.is_over) else { return false };
+        if queue.exceeds(limit, now) {
+            queue.is_over = true;
+            queue.messages = VecDeque::new();
+        }
+        queue.is_over
+    }
+
     pub(super) fn take(&self, output: &mut Vec<u8>) {
         let mut queue = self.queue.lock();
         self.is_waiting.store(false, Ordering::Relaxed);

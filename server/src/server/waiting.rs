@@ -240,7 +240,7 @@ impl WaitingClients {
         let databases = self.databases.lock();
         let Some(queue) = databases.get(database).and_then(|queues| queues.get(key)) else { return };
         match change {
-            Change::Created | Change::Written => {}
+            Change::Created | Change::Written | Change::Appeared => {}
             Change::Removed if queue.wake_when_gone > 0 => {}
             Change::Removed => return,
             // This may be the engine's background thread, which runs no commands: the waiters' own tasks do.

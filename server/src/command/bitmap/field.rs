@@ -125,8 +125,11 @@ fn change(context: &mut KeyContext<'_>, key: &[u8], steps: &[Step], length: usiz
     let Some(value) = context.keys.get_to_change(key)? else {
         let mut bytes = vec![0; length];
         let effect = run(reply, steps, &mut bytes);
-        context.keys.set(key, StringValue::raw(bytes).into(), SetExpiry::Clear);
-        if effect != Effect::None {
+        let value = StringValue::raw(bytes).into();
+        if effect == Effect::None {
+            context.keys.let_appear(key, value);
+        } else {
+            context.keys.set(key, value, SetExpiry::Clear);
             context.notify(EventClass::STRING, "setbit", key);
         }
         return Ok(());
