@@ -6,7 +6,7 @@
 //!   [`commands`] and [`patterns`] are its parts.
 //! - [`permission`]: the check itself, and what is told to those who are refused.
 //! - [`registry`]: all users by name, and AUTH.
-//! - [`log`]: ACL LOG. [`file`]: `aclfile` and ACL LOAD. [`password`]: digests of passwords.
+//! - [`log`]: ACL LOG. [`mod@file`]: `aclfile` and ACL LOAD. [`password`]: digests of passwords.
 //!
 //! The rules are [Redis'](https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/).
 //!

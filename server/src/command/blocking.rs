@@ -9,7 +9,7 @@ use thermocline_engine::value::ValueType;
 use super::Failure;
 use super::string::long_double::LongDouble;
 
-/// A wait, as a handler asks for it by returning [`Failure::Blocked`](super::Failure::Blocked).
+/// A wait, as a handler asks for it by returning [`Failure::Blocked`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
     /// What a key must hold to be of interest.

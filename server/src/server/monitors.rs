@@ -66,7 +66,7 @@ impl Monitors {
         self.is_watched() && self.clients.read().iter().any(|client| client.id == client_id)
     }
 
-    /// Shows lines, each as [`line`] made it.
+    /// Shows lines, each as [`line()`] made it.
     #[cold]
     #[inline(never)]
     pub fn show(&self, lines: &[Message]) {

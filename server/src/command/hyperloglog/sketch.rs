@@ -4,7 +4,7 @@
 //! "HYLL" | form 1 | unused 3 | cardinality 8, little-endian | registers
 //! ```
 //!
-//! The form is 0 for [`dense`](super::dense) and 1 for [`sparse`](super::sparse) registers. The cardinality is that of
+//! The form is 0 for [`dense`] and 1 for [`sparse`] registers. The cardinality is that of
 //! the last PFCOUNT; its highest bit says that the registers have changed since.
 //!
 //! Strings come from clients and may be anything: what is read here is checked, and what turns out to make no sense is
