@@ -7,6 +7,8 @@ use super::ssd::record::Record;
 use crate::access::{AccessClock, tick_at};
 use crate::engine::Engine;
 use crate::index::Location;
+use crate::index::table::TableHash;
+use crate::shard::Shard;
 use crate::shard::keyspace::{Keyspace, KeyspaceId};
 use crate::tier::budget::Pressure;
 use crate::tier::lru::TICKS_PER_SECOND;
@@ -192,10 +194,30 @@ impl Engine {
 
     /// Whether the record at `location` is the key's value now.
     pub(crate) fn is_value_at(&self, keyspace: KeyspaceId, key: &[u8], location: Location) -> bool {
-        let (shard, hash) = self.hasher().locate(key);
-        let mut shard = self.lock_shard(shard);
-        shard.keyspace_by_id(keyspace).is_some_and(|keyspace| {
-            keyspace.find(hash, key).is_some_and(|handle| keyspace.is_at(handle, location))
-        })
+        let (number, hash) = self.hasher().locate(key);
+        is_value_in(&mut self.lock_shard(number), keyspace, (hash, key), location)
     }
+
+    /// The same for who may hold shards already: `None` where the key's is locked by anybody.
+    pub(crate) fn is_value_at_now(
+        &self,
+        keyspace: KeyspaceId,
+        key: &[u8],
+        location: Location,
+    ) -> Option<bool> {
+        let (number, hash) = self.hasher().locate(key);
+        let mut shard = self.try_lock_shard(number)?;
+        Some(is_value_in(&mut shard, keyspace, (hash, key), location))
+    }
+}
+
+fn is_value_in(
+    shard: &mut Shard,
+    keyspace: KeyspaceId,
+    (hash, key): (TableHash, &[u8]),
+    location: Location,
+) -> bool {
+    shard.keyspace_by_id(keyspace).is_some_and(|keyspace| {
+        keyspace.find(hash, key).is_some_and(|handle| keyspace.is_at(handle, location))
+    })
 }

@@ -52,3 +52,26 @@ fn a_read_that_a_deletion_overtakes_starts_again() {
     });
     assert_eq!(world.get(0, b"name").unwrap(), None);
 }
+
+#[test]
+fn a_read_that_a_rename_overtakes_waits_for_no_shard() {
+    // The thread that drains the reads may hold the key's shard itself, for a script.
+    let mut world = World::new(Arc::new(MemoryDevice::new(1, 64 * SEGMENT_BYTES)), 0, SEGMENT_BYTES);
+    assert!(world.set(0, b"old", &[7; 500], SetExpiry::Clear));
+    assert_eq!(world.demote(0, b"old"), 1);
+    rename(&world, b"old", b"name");
+    let mut fetched = Fetched::new();
+    world.engine.want(0, b"name", world.now(), &mut fetched);
+    rename(&world, b"name", b"newer");
+    {
+        let mut nothing = Fetched::new();
+        let mut fetch = pin!(world.reader.fetch(&mut fetched));
+        let held = world.engine.lock_all(0, world.now(), &mut nothing).expect("nobody holds anything");
+        world.reader.flush();
+        assert_eq!(world.reader.drain(), 1);
+        drop(held);
+        let mut context = Context::from_waker(Waker::noop());
+        assert_eq!(fetch.as_mut().poll(&mut context), Poll::Ready(Ok(())), "the index is asked again");
+    }
+    assert_eq!(world.get(0, b"newer").unwrap(), Some(vec![7; 500]));
+}

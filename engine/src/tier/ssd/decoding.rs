@@ -51,11 +51,12 @@ pub(super) fn decode(engine: &Engine, decompressor: &mut Decompressor, of: Recor
         // Under another name: right if the key was renamed while its value was on the SSD.
         let alias = engine.ledger().alias(location);
         if alias.is_none_or(|alias| alias.keyspace != keyspace || *alias.key != *key) {
-            // Renamed again or deleted while it was read.
-            if !engine.is_value_at(keyspace, key, location) {
-                return Ok(None);
-            }
-            return Err(damaged(&"it is another key's"));
+            // Renamed again or deleted while it was read. A script that holds the shard may be waiting for this very read,
+            // so nobody may wait for the shard here: where it is locked, the index is asked again, too.
+            return match engine.is_value_at_now(keyspace, key, location) {
+                Some(true) => Err(damaged(&"it is another key's")),
+                Some(false) | None => Ok(None),
+            };
         }
     }
     let mut decoded = Vec::new();
