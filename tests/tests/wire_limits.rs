@@ -102,6 +102,8 @@ fn a_client_that_leaves_more_unread_than_the_hard_output_limit_is_disconnected()
     let value = payload(1, 600_000, Texture::Incompressible);
     other.call(&[&b"SET"[..], b"k", &value]);
     let mut greedy = server.connect();
+    // The server knows it now.
+    assert_eq!(greedy.text("PING"), "PONG");
     // Far more than the sockets hold: what is left of one reply and the next one are above the limit.
     let _ = greedy.try_send_raw(&b"GET k\r\n".repeat(200));
     let name = format!(":{} ", greedy.local_port());
