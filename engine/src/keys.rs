@@ -296,6 +296,17 @@ impl<'a> Keys<'a> {
         self.modify_and_tell_if(key, |value| (change(value), false))
     }
 
+    /// Has the key's value represented in another way; what it is must stay the same. That is no change, and nobody is told.
+    ///
+    /// # Errors
+    /// [`Cold`] if it must be fetched first.
+    pub fn reencode(&mut self, key: &[u8], reencode: impl FnOnce(&mut Value)) -> Result<(), Cold> {
+        let changes = self.changes;
+        self.modify_untold(key, reencode)?;
+        self.changes = changes;
+        Ok(())
+    }
+
     /// Changes the key's value in place: where its shard is, what the change returned, and whether it was one.
     fn change_value<T>(
         &mut self,

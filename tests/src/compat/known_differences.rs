@@ -23,14 +23,6 @@ const KNOWN_DIFFERENCES: &[KnownDifference] = &[
         },
     },
     KnownDifference {
-        reason: "SORT of a sorted set makes it a skip list in Redis; here it leaves it as it is",
-        applies: |request, reference, subject| {
-            request.name() == "OBJECT"
-                && reference.as_bytes() == Some(b"skiplist")
-                && subject.as_bytes() == Some(b"listpack")
-        },
-    },
-    KnownDifference {
         reason: "7.2: LPOS refuses the one RANK whose sign cannot be changed",
         applies: |request, _, subject| {
             request.name() == "LPOS"

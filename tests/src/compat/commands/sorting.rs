@@ -59,8 +59,8 @@ fn pattern(rng: &mut StdRng) -> Vec<u8> {
 }
 
 fn sort(rng: &mut StdRng) -> Request {
-    // Not of other sorted sets: SORT makes them skip lists in Redis, which keep the sign of a zero.
-    let letter = [NUMBERS, NUMBERS, NUMBERS, NUMBERS, 'l', sets::LETTER][rng.random_range(0..6)];
+    let letters = [NUMBERS, NUMBERS, NUMBERS, NUMBERS, 'l', 'z', sets::LETTER];
+    let letter = letters[rng.random_range(0..letters.len())];
     let key = typed_key(rng, letter);
     let is_read_only = rng.random_ratio(1, 4);
     let mut request = Request::new(if is_read_only { "SORT_RO" } else { "SORT" }).arg(key);
@@ -72,8 +72,13 @@ fn sort(rng: &mut StdRng) -> Request {
         _ => None,
     };
     let is_pattern = by.as_ref().is_some_and(|by| by.contains(&b'*'));
-    // Texts that a pattern leads to may be equal, and a set has no order of its own: what comes first is chance then.
-    let is_order_known = if is_pattern { !is_alphabetic } else { by.is_none() || stores };
+    // Texts that a pattern leads to may be equal, and so are, to Redis, members up to their first zero byte where nothing is
+    // stored. A set has no order of its own. What comes first is chance then.
+    let is_order_known = match letter {
+        _ if is_pattern => !is_alphabetic,
+        'z' => stores || (by.is_none() && !is_alphabetic),
+        _ => stores || by.is_none(),
+    };
     if let Some(by) = by {
         request = request.arg("BY").arg(by);
     }

@@ -15,8 +15,8 @@ mod tests;
 
 use std::ops::Range;
 
-use thermocline_engine::value::{Element, ListEnd, ListValue, Value, ValueType};
-use thermocline_engine::{Keys, SetExpiry};
+use thermocline_engine::value::{Element, Encoding, ListEnd, ListValue, Value, ValueType};
+use thermocline_engine::{KeyInfo, Keys, SetExpiry};
 use thermocline_protocol::Arguments;
 
 use super::GENERIC;
@@ -128,6 +128,15 @@ fn elements(keys: &mut Keys<'_>, key: &[u8], options: &SortOptions<'_>) -> Resul
         // It counts as looked up all the same.
         keys.info(key);
         return Err(Failure::WRONG_TYPE);
+    }
+    // As in Redis, a sorted set that was sorted is a skip list.
+    let is_small =
+        |info: KeyInfo| (info.value_type, info.encoding) == (ValueType::SortedSet, Encoding::ListPack);
+    if keys.peek(key).is_some_and(is_small) {
+        keys.reencode(key, |value| match value {
+            Value::SortedSet(set) => set.grow(),
+            other => panic!("{:?} is no sorted set", other.value_type()),
+        })?;
     }
     Ok(match keys.get_to_change(key)? {
         None => Vec::new(),

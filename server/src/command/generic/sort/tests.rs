@@ -159,3 +159,20 @@ fn arguments_are_checked_before_the_key() {
         ("SORT", "-ERR wrong number of arguments for 'sort' command"),
     ]);
 }
+
+#[test]
+fn a_sorted_set_is_a_skip_list_once_it_was_sorted() {
+    let sorts = ["SORT z ALPHA", "SORT_RO z ALPHA LIMIT 0 0", "SORT z BY nosort", "SORT z", "SORT_RO z"];
+    for sort in sorts {
+        let mut fixture = fixture();
+        fixture.run("ZADD z 1 a 2 b");
+        fixture.run(sort);
+        fixture.expect(&[
+            ("OBJECT ENCODING z", "$8\\r\\nskiplist"),
+            ("ZRANGE z 0 -1 WITHSCORES", "*4\\r\\n$1\\r\\na\\r\\n$1\\r\\n1\\r\\n$1\\r\\nb\\r\\n$1\\r\\n2"),
+        ]);
+    }
+    let mut fixture = fixture();
+    fixture.run("ZADD z 1 a");
+    fixture.expect(&[("SORT z WHAT", SYNTAX), ("OBJECT ENCODING z", "$8\\r\\nlistpack")]);
+}
