@@ -34,7 +34,7 @@ pub(super) fn pfadd(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> R
     let is_raw = value.encoding() == Encoding::Raw;
     let Some(unchanged) = marks().position(|mark| sketch.is_raised_by(mark)) else {
         if !is_raw {
-            edit(&mut context.keys, key, |_| ())?;
+            make_raw(&mut context.keys, key)?;
         }
         context.reply.integer(0);
         return Ok(());
@@ -87,7 +87,7 @@ fn count_one(keys: &mut Keys<'_>, key: &[u8]) -> Result<i64, Failure> {
     match sketch.cached_cardinality() {
         Some(cardinality) => {
             if value.encoding() != Encoding::Raw {
-                edit(keys, key, |_| ())?;
+                make_raw(keys, key)?;
             }
             Ok(cardinality)
         }
@@ -97,6 +97,12 @@ fn count_one(keys: &mut Keys<'_>, key: &[u8]) -> Result<i64, Failure> {
             Ok(cardinality)
         }
     }
+}
+
+/// Has a sketch stored as a string that was edited, as it is in Redis once it was looked at.
+fn make_raw(keys: &mut Keys<'_>, key: &[u8]) -> Result<(), Failure> {
+    keys.reencode(key, |value| value.as_string_mut().expect("the type was checked").edit(|_| ()))?;
+    Ok(())
 }
 
 pub(super) fn pfmerge(context: &mut KeyContext<'_>, arguments: Arguments<'_>) -> Result<(), Failure> {

@@ -9,7 +9,7 @@ use super::hash::Mark;
 use super::sketch::{self, Form, REGISTERS, Sketch};
 use super::sparse;
 use crate::command::arguments::is_word;
-use crate::command::string::edit;
+use crate::command::string::edit_and_tell_if;
 use crate::command::{Context, Failure, KeyContext};
 
 /// What PFSELFTEST adds.
@@ -49,7 +49,7 @@ pub(super) fn pfdebug(context: &mut KeyContext<'_>, arguments: Arguments<'_>) ->
     Ok(())
 }
 
-/// Makes a sketch dense; false where it is.
+/// Makes a sketch dense; false where it is. As in Redis, nobody who watches the key is told.
 fn make_dense(context: &mut KeyContext<'_>, key: &[u8]) -> Result<bool, Failure> {
     let value = context.keys.get_to_change(key)?.expect("the key was looked up");
     let mut digits = IntegerDigits::new();
@@ -58,7 +58,10 @@ fn make_dense(context: &mut KeyContext<'_>, key: &[u8]) -> Result<bool, Failure>
         return Ok(false);
     }
     let dense = sketch.to_dense()?;
-    edit(&mut context.keys, key, |bytes| *bytes = dense)?;
+    edit_and_tell_if(&mut context.keys, key, |bytes| {
+        *bytes = dense;
+        ((), false)
+    })?;
     Ok(true)
 }
 

@@ -65,20 +65,16 @@ fn sort(rng: &mut StdRng) -> Request {
     let is_read_only = rng.random_ratio(1, 4);
     let mut request = Request::new(if is_read_only { "SORT_RO" } else { "SORT" }).arg(key);
     let stores = !is_read_only && rng.random_ratio(1, 3);
-    let is_alphabetic = rng.random_ratio(1, 3);
+    // To Redis, members are equal that are so up to a zero byte, unless the result is stored.
+    let is_alphabetic = rng.random_ratio(1, 3) && (letter != 'z' || stores);
     let by: Option<Vec<u8>> = match rng.random_range(0..6) {
         0 => Some(pick(rng, &["nosort", "#", ""])),
         1 | 2 => Some(pattern(rng)),
         _ => None,
     };
     let is_pattern = by.as_ref().is_some_and(|by| by.contains(&b'*'));
-    // Texts that a pattern leads to may be equal, and so are, to Redis, members up to their first zero byte where nothing is
-    // stored. A set has no order of its own. What comes first is chance then.
-    let is_order_known = match letter {
-        _ if is_pattern => !is_alphabetic,
-        'z' => stores || (by.is_none() && !is_alphabetic),
-        _ => stores || by.is_none(),
-    };
+    // Texts that a pattern leads to may be equal, and a set has no order of its own: what comes first is chance then.
+    let is_order_known = if is_pattern { !is_alphabetic } else { by.is_none() || stores };
     if let Some(by) = by {
         request = request.arg("BY").arg(by);
     }
