@@ -12,6 +12,7 @@ use thermocline_tests::Connection;
 use thermocline_tests::compat::generator::{Family, Generator, Step};
 use thermocline_tests::compat::pair::{Pair, PairedClient};
 use thermocline_tests::compat::request::Request;
+use thermocline_tests::info::Info;
 
 /// How many commands a run compares unless it is told otherwise.
 const DEFAULT_COMMANDS: usize = 4_000;
@@ -37,10 +38,22 @@ fn is_left_out(request: &Request) -> bool {
     others.contains(&request.name().as_str())
 }
 
+/// For whom copies are not compared: from 7.2 on it is what a script reads that its client keeps copies of, not what it
+/// declares, and of an XREAD that is wrong Redis finds no keys.
+fn has_other_copies(request: &Request) -> bool {
+    matches!(
+        request.name().as_str(),
+        "EVAL" | "EVAL_RO" | "EVALSHA" | "EVALSHA_RO" | "FCALL" | "FCALL_RO" | "XREAD"
+    )
+}
+
 /// Those who are told of changes by one server.
 struct Observers {
     watchers: Vec<Connection>,
+    /// Keeps copies of everything.
     copies: Connection,
+    /// Hears for the client whose commands are compared, which keeps copies of what it reads.
+    hearer: Connection,
 }
 
 impl Observers {
@@ -48,7 +61,9 @@ impl Observers {
         let mut copies = connect();
         copies.line("HELLO 3");
         assert_eq!(copies.text("CLIENT TRACKING ON BCAST"), "OK");
-        Self { watchers: (0..WATCHERS).map(|_| connect()).collect(), copies }
+        let mut hearer = connect();
+        hearer.line("HELLO 3");
+        Self { watchers: (0..WATCHERS).map(|_| connect()).collect(), copies, hearer }
     }
 
     fn watch(&mut self, request: &Request) {
@@ -57,25 +72,31 @@ impl Observers {
         }
     }
 
-    /// Which of the arguments were changed as keys, and which keys are to be forgotten by who keeps copies.
-    fn changes(&mut self, request: &Request) -> (Vec<bool>, BTreeSet<String>) {
+    /// Which of the arguments were changed as keys, and which keys are to be forgotten by those who keep copies.
+    fn changes(&mut self, request: &Request) -> (Vec<bool>, [BTreeSet<String>; 2], u64) {
         let is_changed = |watcher: &mut Connection| {
             watcher.line("MULTI");
             watcher.line("EXEC").is_null()
         };
         let watched = self.watchers.iter_mut().take(request.0.len() - 1).map(is_changed).collect();
-        // What is told before the PING is received comes before its reply.
-        self.copies.send(&["PING"]);
-        let mut forgotten = BTreeSet::new();
-        while let Reply::Push(message) = self.copies.receive() {
-            let [_, keys] = &message[..] else { panic!("{message:?} is no invalidation") };
-            match keys.as_elements() {
-                Some(keys) => forgotten.extend(keys.iter().map(text)),
-                None => forgotten.extend(["all".to_owned()]),
-            }
-        }
-        (watched, forgotten)
+        let forgotten = [&mut self.copies, &mut self.hearer].map(forgotten);
+        (watched, forgotten, Info::fetch(&mut self.copies, "stats").count("tracking_total_keys"))
     }
+}
+
+/// The keys that a connection was told to forget.
+fn forgotten(connection: &mut Connection) -> BTreeSet<String> {
+    // What is told before the PING is received comes before its reply.
+    connection.send(&["PING"]);
+    let mut forgotten = BTreeSet::new();
+    while let Reply::Push(message) = connection.receive() {
+        let [_, keys] = &message[..] else { panic!("{message:?} is no invalidation") };
+        match keys.as_elements() {
+            Some(keys) => forgotten.extend(keys.iter().map(text)),
+            None => forgotten.extend(["all".to_owned()]),
+        }
+    }
+    forgotten
 }
 
 fn text(reply: &Reply) -> String {
@@ -102,7 +123,7 @@ fn compare(
         history.remove(0);
     }
     history.push(request.clone());
-    ours.1.len()
+    ours.1[0].len()
 }
 
 #[test]
@@ -113,7 +134,11 @@ fn random_commands_change_the_same_keys() {
     let focus = setting("THERMOCLINE_GROUP").map(|name| Family::named(&name));
     let pair = Pair::start();
     let mut observers = [&pair.reference, &pair.subject].map(|server| Observers::new(|| server.connect()));
-    let mut client = pair.connect();
+    let (mut client, mut without_copies) = (pair.connect(), pair.connect());
+    for (observers, connection) in observers.iter_mut().zip([&mut client.reference, &mut client.subject]) {
+        let id = observers.hearer.line("CLIENT ID").as_integer().expect("a number");
+        assert_eq!(connection.text(&format!("CLIENT TRACKING ON REDIRECT {id}")), "OK");
+    }
     let mut demoter = pair.demoter();
     let mut generator = Generator::new(seed, focus);
     let (mut compared, mut changed, mut history) = (0, 0, Vec::new());
@@ -121,7 +146,8 @@ fn random_commands_change_the_same_keys() {
         match generator.step() {
             Step::Batch { requests, .. } => {
                 for request in requests.iter().filter(|request| !is_left_out(request)) {
-                    changed += compare(&mut client, &mut observers, request, &mut history);
+                    let client = if has_other_copies(request) { &mut without_copies } else { &mut client };
+                    changed += compare(client, &mut observers, request, &mut history);
                     compared += 1;
                 }
             }
@@ -133,8 +159,9 @@ fn random_commands_change_the_same_keys() {
                     }));
                     observers[1].watch(&request);
                     demoter.demote(0, &keys);
-                    let (watched, forgotten) = observers[1].changes(&request);
-                    assert!(!watched.contains(&true) && forgotten.is_empty(), "a demotion is no change");
+                    let (watched, forgotten, _) = observers[1].changes(&request);
+                    assert!(!watched.contains(&true), "a demotion is no change");
+                    assert_eq!(forgotten, [BTreeSet::new(), BTreeSet::new()], "a demotion is no change");
                 }
             }
             // Iterations change nothing; keys that expire and payloads have tests of their own.

@@ -11,12 +11,18 @@ use crate::world::World;
 
 const SEGMENT_BYTES: u64 = 64 << 10;
 
-/// A cold value under another name than its record's, and a read of it during which `meanwhile` happens.
-fn read_while(meanwhile: impl Fn(&World)) -> World {
+/// A cold value under another name than its record's.
+fn cold_value_of_another_name() -> World {
     let mut world = World::new(Arc::new(MemoryDevice::new(1, 64 * SEGMENT_BYTES)), 0, SEGMENT_BYTES);
     assert!(world.set(0, b"old", &[7; 500], SetExpiry::Clear));
     assert_eq!(world.demote(0, b"old"), 1);
     rename(&world, b"old", b"name");
+    world
+}
+
+/// Such a value, and a read of it during which `meanwhile` happens.
+fn read_while(meanwhile: impl Fn(&World)) -> World {
+    let world = cold_value_of_another_name();
     let mut fetched = Fetched::new();
     world.engine.want(0, b"name", world.now(), &mut fetched);
     {
@@ -56,10 +62,7 @@ fn a_read_that_a_deletion_overtakes_starts_again() {
 #[test]
 fn a_read_that_a_rename_overtakes_waits_for_no_shard() {
     // The thread that drains the reads may hold the key's shard itself, for a script.
-    let mut world = World::new(Arc::new(MemoryDevice::new(1, 64 * SEGMENT_BYTES)), 0, SEGMENT_BYTES);
-    assert!(world.set(0, b"old", &[7; 500], SetExpiry::Clear));
-    assert_eq!(world.demote(0, b"old"), 1);
-    rename(&world, b"old", b"name");
+    let mut world = cold_value_of_another_name();
     let mut fetched = Fetched::new();
     world.engine.want(0, b"name", world.now(), &mut fetched);
     rename(&world, b"name", b"newer");

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use anyhow::{Result, anyhow};
 use clap::Args;
 
-use super::options::WorkArgs;
+use super::options::{CommandArgs, WorkArgs};
 use crate::cost::nodes::NodeTable;
 use crate::measure::capacity::{CapacityPlan, measure_capacity};
 use crate::measure::environment::Environment;
 use crate::measure::run::Watcher;
 use crate::report::{Body, CapacityReport, Report};
-use crate::target::contestants::{Contestant, Placement, Resources, Templates};
+use crate::target::contestants::{Contestant, Placement, Resources};
 use crate::units::{parse_bytes, parse_count};
 use crate::workload::WorkloadSpec;
 use crate::workload::value_size::ValueSize;
@@ -22,12 +22,8 @@ pub(super) struct CapacityArgs {
     /// Servers to fill: ours, redis. Without it, those that are installed.
     #[arg(long, value_delimiter = ',')]
     servers: Option<Vec<Contestant>>,
-    /// Command of ours; {port}, {dir}, {threads}, {maxmemory}, {tier_capacity} are filled in.
-    #[arg(long, value_name = "COMMAND")]
-    ours: Option<String>,
-    /// Command of redis-server.
-    #[arg(long, value_name = "COMMAND")]
-    redis: Option<String>,
+    #[command(flatten)]
+    commands: CommandArgs,
     /// Keys to write.
     #[arg(long, default_value = "10m", value_parser = parse_count)]
     keys: u64,
@@ -60,8 +56,7 @@ pub(super) fn execute(args: &CapacityArgs, watcher: &dyn Watcher) -> Result<Repo
     std::fs::create_dir_all(&args.work.work)?;
     let environment = Environment::find(&args.work.work);
     let nodes = NodeTable::load(args.nodes.as_deref())?;
-    let templates =
-        Templates { ours: args.ours.clone(), redis: args.redis.clone(), memcached: None, ext_threads: 1 };
+    let templates = args.commands.templates();
     let resources = Resources {
         maxmemory_bytes: args.memory,
         tier_capacity_bytes: args.tier_capacity,

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
-use super::options::WorkArgs;
+use super::options::{CommandArgs, WorkArgs};
 use crate::measure::compare::{ComparePlan, PageCache, compare};
 use crate::measure::environment::Environment;
 use crate::measure::run::Watcher;
@@ -30,12 +30,8 @@ pub(super) struct CompareArgs {
     seconds: f64,
     #[command(flatten)]
     work: WorkArgs,
-    /// Command of ours; {port}, {dir}, {threads}, {maxmemory}, {tier_capacity} are filled in.
-    #[arg(long, value_name = "COMMAND")]
-    ours: Option<String>,
-    /// Command of redis-server, or of another server that speaks its protocol.
-    #[arg(long, value_name = "COMMAND")]
-    redis: Option<String>,
+    #[command(flatten)]
+    commands: CommandArgs,
     /// Command of memcached; {maxmemory_mb}, {tier_capacity_mb} are filled in, too.
     #[arg(long, value_name = "COMMAND")]
     memcached: Option<String>,
@@ -90,10 +86,9 @@ pub(super) fn execute(args: &CompareArgs, watcher: &dyn Watcher) -> Result<Repor
     std::fs::create_dir_all(&args.work.work)?;
     let environment = Environment::find(&args.work.work);
     let templates = Templates {
-        ours: args.ours.clone(),
-        redis: args.redis.clone(),
         memcached: args.memcached.clone(),
         ext_threads: args.ext_threads,
+        ..args.commands.templates()
     };
     let cpus = environment.cpus.max(1);
     if args.pin {

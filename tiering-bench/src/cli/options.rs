@@ -7,6 +7,7 @@ use clap::Args;
 use crate::driver::pacer::Arrivals;
 use crate::driver::{DriverConfig, Pace};
 use crate::target::Endpoint;
+use crate::target::contestants::Templates;
 use crate::units::parse_count;
 use crate::workload::distribution::KeyDistribution;
 use crate::workload::value_size::ValueSize;
@@ -134,4 +135,21 @@ pub(super) struct WorkArgs {
     /// Folder for the files of started servers, on the disk to measure; they are removed afterwards.
     #[arg(long, default_value = "bench-results/work", value_name = "DIR")]
     pub(super) work: PathBuf,
+}
+
+/// The servers' commands, where they are not the usual ones.
+#[derive(Debug, Args)]
+pub(super) struct CommandArgs {
+    /// Command of ours; {port}, {dir}, {threads}, {maxmemory}, {tier_capacity} are filled in.
+    #[arg(long, value_name = "COMMAND")]
+    ours: Option<String>,
+    /// Command of redis-server, or of another server that speaks its protocol.
+    #[arg(long, value_name = "COMMAND")]
+    redis: Option<String>,
+}
+
+impl CommandArgs {
+    pub(super) fn templates(&self) -> Templates {
+        Templates { ours: self.ours.clone(), redis: self.redis.clone(), ..Templates::default() }
+    }
 }

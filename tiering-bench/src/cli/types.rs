@@ -4,14 +4,14 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use super::compare::pin_this_process;
-use super::options::WorkArgs;
+use super::options::{CommandArgs, WorkArgs};
 use crate::measure::environment::Environment;
 use crate::measure::run::Watcher;
 use crate::measure::types::memory::MemoryPlan;
 use crate::measure::types::tests::{ALL, CommandTest};
 use crate::measure::types::{TypesPlan, measure_types};
 use crate::report::{Body, Report};
-use crate::target::contestants::{Contestant, Templates};
+use crate::target::contestants::Contestant;
 use crate::units::{parse_bytes, parse_count};
 use crate::workload::DEFAULT_SEED;
 
@@ -47,12 +47,8 @@ pub(super) struct TypesArgs {
     members: u64,
     #[command(flatten)]
     work: WorkArgs,
-    /// Command of ours; {port}, {dir}, {threads}, {maxmemory}, {tier_capacity} are filled in.
-    #[arg(long, value_name = "COMMAND")]
-    ours: Option<String>,
-    /// Command of redis-server, or of another server that speaks its protocol.
-    #[arg(long, value_name = "COMMAND")]
-    redis: Option<String>,
+    #[command(flatten)]
+    commands: CommandArgs,
     /// DRAM that ours may take: more than the data, so that all of it stays there.
     #[arg(long, default_value = "8gb", value_parser = parse_bytes)]
     memory: u64,
@@ -83,7 +79,7 @@ pub(super) fn execute(args: &TypesArgs, watcher: &dyn Watcher) -> Result<Report>
     }
     let plan = TypesPlan {
         contestants,
-        templates: Templates { ours: args.ours.clone(), redis: args.redis.clone(), ..Templates::default() },
+        templates: args.commands.templates(),
         tests,
         pipelines: args.pipelines.iter().map(|&pipeline| pipeline.max(1)).collect(),
         clients: args.clients.max(1),

@@ -4,9 +4,7 @@
 //! looked at, unless it is an error. A request costs as little as there: one `write`, one `read` and a share of an
 //! `epoll_wait` for a whole batch.
 
-use std::io::{ErrorKind, Read, Write};
 use std::mem::MaybeUninit;
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -15,7 +13,7 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::fd::OwnedFd;
 use thermocline_protocol::{FrameKind, ReplyDecoder};
 
-use super::connection::RECEIVE_BYTES;
+use super::socket::{RECEIVE_BYTES, Socket};
 use crate::interrupt;
 use crate::target::Endpoint;
 use crate::target::wire::Wire;
@@ -65,10 +63,7 @@ impl CommandOutcome {
 }
 
 struct Client {
-    socket: TcpStream,
-    /// Encoded requests, of which the first `sent` bytes are gone.
-    output: Vec<u8>,
-    sent: usize,
+    socket: Socket,
     /// The start of a reply whose end has not arrived, and how far it was looked through.
     partial: Vec<u8>,
     decoder: ReplyDecoder,
@@ -90,20 +85,11 @@ impl CommandClients {
         assert!(clients > 0 && pipeline > 0, "somebody sends something");
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).context("epoll_create1")?;
         let clients = (0..clients).map(|number| {
-            let socket = TcpStream::connect_timeout(&endpoint.address, TIMEOUT)
-                .with_context(|| format!("cannot connect to {endpoint}"))?;
-            socket.set_nodelay(true).context("TCP_NODELAY")?;
-            socket.set_nonblocking(true).context("O_NONBLOCK")?;
+            let socket = Socket::open(endpoint, TIMEOUT)?;
             let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
-            epoll::add(&epoll, &socket, EventData::new_u64(number as u64), flags).context("EPOLL_CTL_ADD")?;
-            Ok(Client {
-                socket,
-                output: Vec::new(),
-                sent: 0,
-                partial: Vec::new(),
-                decoder: ReplyDecoder::new(),
-                outstanding: 0,
-            })
+            epoll::add(&epoll, socket.stream(), EventData::new_u64(number as u64), flags)
+                .context("EPOLL_CTL_ADD")?;
+            Ok(Client { socket, partial: Vec::new(), decoder: ReplyDecoder::new(), outstanding: 0 })
         });
         let clients = clients.collect::<Result<Vec<_>>>()?;
         Ok(Self { epoll, clients, pipeline, buffer: vec![0; RECEIVE_BYTES] })
@@ -121,11 +107,11 @@ impl CommandClients {
         let mut next = 0;
         let mut refill = |client: &mut Client, pipeline: usize| {
             while client.outstanding < pipeline && next < requests {
-                write(next, &mut client.output);
+                write(next, &mut client.socket.output);
                 next += 1;
                 client.outstanding += 1;
             }
-            client.flush()
+            client.socket.flush()
         };
         for client in &mut self.clients {
             refill(client, self.pipeline)?;
@@ -136,7 +122,7 @@ impl CommandClients {
             wait(&self.epoll, &mut ready)?;
             for &number in &ready {
                 let client = &mut self.clients[number];
-                client.flush()?;
+                client.socket.flush()?;
                 if client.outstanding > 0 {
                     client.receive(&mut self.buffer, &mut outcome)?;
                     if client.outstanding == 0 {
@@ -172,32 +158,10 @@ fn wait(epoll: &OwnedFd, ready: &mut Vec<usize>) -> Result<()> {
 }
 
 impl Client {
-    fn flush(&mut self) -> Result<()> {
-        while self.sent < self.output.len() {
-            match self.socket.write(&self.output[self.sent..]) {
-                Ok(0) => bail!("the server takes no more requests"),
-                Ok(bytes) => self.sent += bytes,
-                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) => return Err(e).context("cannot send a request"),
-            }
-        }
-        self.output.clear();
-        self.sent = 0;
-        Ok(())
-    }
-
-    /// Reads what has arrived. The socket is watched edge-triggered: a read shorter than the buffer, or nothing
-    /// outstanding, means that there is nothing left.
+    /// Reads what has arrived. Where nothing is outstanding there is nothing left to read.
     fn receive(&mut self, buffer: &mut [u8], outcome: &mut CommandOutcome) -> Result<()> {
         while self.outstanding > 0 {
-            let bytes = match self.socket.read(buffer) {
-                Ok(0) => bail!("the server closed the connection"),
-                Ok(bytes) => bytes,
-                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
-                Err(e) => return Err(e).context("cannot receive a reply"),
-            };
+            let Some(bytes) = self.socket.read(buffer)? else { return Ok(()) };
             let is_continued = !self.partial.is_empty();
             if is_continued {
                 self.partial.extend_from_slice(&buffer[..bytes]);

@@ -1,25 +1,18 @@
-//! One client: a non-blocking socket, what it has asked, and the bytes on their way in and out.
+//! One client: its socket, what it has asked, and the bytes of replies on their way.
 //!
 //! A connection reads into its thread's shared buffer and keeps bytes of its own only while a reply is incomplete,
 //! so ten thousand clients need no more cache than one.
 
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use super::clock::Clock;
+use super::socket::{KEPT_BYTES, Socket};
 use crate::target::Endpoint;
 use crate::target::wire::{Answer, Question, Tier, Wire};
 use crate::workload::stream::Request;
-
-/// Bytes of a receive buffer, one per client thread.
-pub(super) const RECEIVE_BYTES: usize = 64 << 10;
-
-/// A connection that needed more than this for one exchange gives the memory back.
-const KEPT_BYTES: usize = 1 << 20;
 
 /// A request on its way.
 #[derive(Clone, Copy, Debug)]
@@ -38,14 +31,11 @@ pub(super) struct Pending {
 
 #[derive(Debug)]
 pub(super) struct Connection {
-    socket: TcpStream,
+    pub(super) socket: Socket,
     /// Asked and not answered, oldest first.
     pub(super) outstanding: VecDeque<Pending>,
     /// Requests to send before new ones are drawn: reads whose tier was just learnt.
     pub(super) carried: Vec<Pending>,
-    /// Encoded requests, of which the first `sent` bytes are gone.
-    pub(super) output: Vec<u8>,
-    sent: usize,
     /// The start of a reply whose end has not arrived.
     partial: Vec<u8>,
     /// When the connection last made progress: a timeout counts from here.
@@ -55,47 +45,18 @@ pub(super) struct Connection {
 impl Connection {
     /// Connects within `timeout`.
     pub(super) fn open(endpoint: &Endpoint, timeout: Duration) -> Result<Self> {
-        let socket = TcpStream::connect_timeout(&endpoint.address, timeout)
-            .with_context(|| format!("cannot connect to {endpoint}"))?;
-        socket.set_nodelay(true).context("TCP_NODELAY")?;
-        socket.set_nonblocking(true).context("O_NONBLOCK")?;
         Ok(Self {
-            socket,
+            socket: Socket::open(endpoint, timeout)?,
             outstanding: VecDeque::new(),
             carried: Vec::new(),
-            output: Vec::new(),
-            sent: 0,
             partial: Vec::new(),
             progress_ns: 0,
         })
     }
 
-    pub(super) fn socket(&self) -> &TcpStream {
-        &self.socket
-    }
-
-    /// Sends what the socket takes; the rest goes when it becomes writable.
-    #[inline]
-    pub(super) fn flush(&mut self) -> Result<()> {
-        while self.sent < self.output.len() {
-            match self.socket.write(&self.output[self.sent..]) {
-                Ok(0) => bail!("the server takes no more requests"),
-                Ok(bytes) => self.sent += bytes,
-                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) => return Err(e).context("cannot send a request"),
-            }
-        }
-        self.output.clear();
-        self.output.shrink_to(KEPT_BYTES);
-        self.sent = 0;
-        Ok(())
-    }
-
     /// Reads what has arrived and hands every complete answer, with its time, to `on_answer`.
     ///
-    /// The socket is watched edge-triggered: a read shorter than the buffer, or no answer outstanding, means that
-    /// there is nothing left, so the usual exchange costs exactly one `read`.
+    /// Where no answer is outstanding there is nothing left to read.
     #[inline]
     pub(super) fn receive(
         &mut self,
@@ -105,13 +66,7 @@ impl Connection {
         mut on_answer: impl FnMut(Pending, Answer<'_>, u64, &mut Vec<Pending>),
     ) -> Result<()> {
         loop {
-            let bytes = match self.socket.read(buffer) {
-                Ok(0) => bail!("the server closed the connection"),
-                Ok(bytes) => bytes,
-                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
-                Err(e) => return Err(e).context("cannot receive a reply"),
-            };
+            let Some(bytes) = self.socket.read(buffer)? else { return Ok(()) };
             let now_ns = clock.now_ns();
             self.progress_ns = now_ns;
             let is_continued = !self.partial.is_empty();

@@ -3,7 +3,7 @@
 //! * [`Driver`]: connects once, then runs any number of phases (warm-up, measurement) over the same connections
 //! * [`pacer`]: when requests of an open loop are due
 //! * `phase`: threads that run until they are done, watched by the caller's
-//! * `worker`: the thread that drives the connections; `connection`, `requester`: its parts
+//! * `worker`: the thread that drives the connections; `connection`, `socket`, `requester`: its parts
 //! * [`commands`]: any commands at all, in a closed loop
 //! * [`in_process`]: the same for the engine in this process, without sockets
 //! * [`recorder`]: what is counted
@@ -18,6 +18,7 @@ pub mod pacer;
 mod phase;
 pub mod recorder;
 mod requester;
+mod socket;
 mod worker;
 
 use std::sync::Arc;

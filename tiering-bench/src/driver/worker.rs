@@ -15,10 +15,11 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::fd::OwnedFd;
 
 use super::clock::Clock;
-use super::connection::{Connection, Pending, RECEIVE_BYTES};
+use super::connection::{Connection, Pending};
 use super::pacer::Pacer;
 use super::recorder::{SharedInterval, lock};
 use super::requester::Requester;
+use super::socket::RECEIVE_BYTES;
 use super::{Length, share};
 use crate::target::Endpoint;
 use crate::target::wire::{Question, Wire};
@@ -96,7 +97,7 @@ impl Worker {
             let connection = Connection::open(endpoint, timeout)
                 .with_context(|| format!("client {} of {clients}", number + 1))?;
             let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
-            epoll::add(&epoll, connection.socket(), EventData::new_u64(number as u64), flags)
+            epoll::add(&epoll, connection.socket.stream(), EventData::new_u64(number as u64), flags)
                 .context("EPOLL_CTL_ADD")?;
             connections.push(connection);
         }
@@ -146,14 +147,14 @@ impl Worker {
     ) -> Result<bool> {
         let connection = &mut self.connections[number];
         while let Some(mut pending) = connection.carried.pop() {
-            self.requester.ask_read(&mut pending, &mut connection.output);
+            self.requester.ask_read(&mut pending, &mut connection.socket.output);
             connection.outstanding.push_back(pending);
         }
         // The time of the last answer is good enough for the deadline; the latency starts after encoding.
         let is_open = connection.progress_ns < limits.until_ns && !shared.is_stopped();
         while is_open && *left > 0 && connection.outstanding.len() < pipeline {
             *left -= 1;
-            let pending = self.requester.ask_next(0, &mut connection.output);
+            let pending = self.requester.ask_next(0, &mut connection.socket.output);
             connection.outstanding.push_back(pending);
         }
         if connection.outstanding.is_empty() {
@@ -164,7 +165,7 @@ impl Worker {
             pending.since_ns = now_ns;
         }
         connection.progress_ns = now_ns;
-        connection.flush()?;
+        connection.socket.flush()?;
         Ok(true)
     }
 
@@ -207,7 +208,7 @@ impl Worker {
                 }
             }
             for number in touched.drain(..) {
-                self.connections[number].flush()?;
+                self.connections[number].socket.flush()?;
             }
             if is_over && backlog.is_empty() && self.connections.iter().all(|c| c.outstanding.is_empty()) {
                 return Ok(());
@@ -225,10 +226,10 @@ impl Worker {
                 let connection = &mut self.connections[number];
                 // A read whose tier is now known goes at once, and keeps its place in the connection.
                 while let Some(mut pending) = connection.carried.pop() {
-                    self.requester.ask_read(&mut pending, &mut connection.output);
+                    self.requester.ask_read(&mut pending, &mut connection.socket.output);
                     connection.outstanding.push_back(pending);
                 }
-                connection.flush()?;
+                connection.socket.flush()?;
                 if was_full && connection.outstanding.len() < pipeline {
                     free.push_back(number);
                 }
@@ -242,7 +243,7 @@ impl Worker {
         if connection.outstanding.is_empty() {
             connection.progress_ns = now_ns;
         }
-        let pending = self.requester.ask_next(due_ns, &mut connection.output);
+        let pending = self.requester.ask_next(due_ns, &mut connection.socket.output);
         self.requester.record.send_lag.saturating_record(now_ns - due_ns);
         connection.outstanding.push_back(pending);
     }
@@ -251,8 +252,8 @@ impl Worker {
     #[inline]
     fn exchange(&mut self, number: usize, shared: &Shared<'_>) -> Result<bool> {
         let connection = &mut self.connections[number];
-        if !connection.output.is_empty() {
-            connection.flush()?;
+        if !connection.socket.output.is_empty() {
+            connection.socket.flush()?;
         }
         if connection.outstanding.is_empty() {
             // Nothing was asked, so only bad news can arrive; the next phase's first read will find it.

@@ -288,7 +288,7 @@ impl Decoder<'_> {
         })
     }
 
-    /// The character of `\uXXXX`, or of two of them that are surrogates, and how long that is.
+    /// The character of `\u` and four digits, or of two of them that are surrogates, and how long that is.
     fn unicode_escape(&self) -> Option<(char, usize)> {
         let first = self.hexadecimal(self.at + 2)?;
         if first & 0xf800 != 0xd800 {
