@@ -445,10 +445,15 @@ impl Keyspace {
         assert_eq!(copy, SsdCopy::None, "only a dirty value is written");
     }
 
+    /// Whether the copy that is made under `ticket` is still one of the value.
+    pub(crate) fn is_preparing(&self, number: u32, ticket: u64) -> bool {
+        self.residents.copy(number) == SsdCopy::Preparing(ticket)
+    }
+
     /// The copy made under `ticket` has been given a location, whose bytes the ledger counts already, or none.
     /// False if the value has changed since: then the location is not the value's.
     pub(crate) fn finish_preparing(&mut self, number: u32, ticket: u64, location: Option<Location>) -> bool {
-        let is_current = self.residents.copy(number) == SsdCopy::Preparing(ticket);
+        let is_current = self.is_preparing(number, ticket);
         if is_current {
             let copy = location.map_or(SsdCopy::None, SsdCopy::Writing);
             self.set_copy(number, copy);

@@ -1,12 +1,15 @@
 //! Demotion: values from the cold end of DRAM to the SSD.
 //!
-//! One value's way: it is copied under its shard's lock (`Preparing`), compressed and appended to a chunk without
-//! the lock, given its location under the lock again (`Writing`), and when the write has succeeded it is clean and
-//! its DRAM copy can go. A change of the value at any point ends that: what was written is dead then.
+//! One value's way: it is copied under its shard's lock (`Preparing`), a long one piece by piece with the lock given back
+//! in between, compressed and appended to a chunk without the lock, given its location under the lock again (`Writing`),
+//! and when the write has succeeded it is clean and its DRAM copy can go. A change of the value at any point ends that:
+//! what was written is dead then.
 //!
 //! **Invariant:** the DRAM copy is dropped only after the write's completion was checked.
 
 use std::sync::Arc;
+
+use parking_lot::MutexGuard;
 
 use super::requests::Done;
 use super::ssd::compression::Compressor;
@@ -65,6 +68,8 @@ pub(crate) struct Demoter {
     compression_level: i32,
     copied: Vec<u8>,
     candidates: Vec<Candidate>,
+    /// Where the last candidate's copy goes on, which was not copied whole.
+    rest: Option<usize>,
     next_ticket: u64,
     next_sequence: u64,
 }
@@ -91,6 +96,7 @@ impl Demoter {
             compression_level: 0,
             copied: Vec::new(),
             candidates: Vec::new(),
+            rest: None,
             next_ticket: 0,
             next_sequence: 1,
         }
@@ -184,7 +190,7 @@ impl Demoter {
         let mut copied_bytes = 0;
         batch.residents = within(shard, reach).map(|(_, keyspace)| keyspace.resident_count()).sum();
         for _ in 0..BATCH_LOOKS {
-            if batch.freed_bytes + copied_bytes >= wanted_bytes || self.candidates.len() >= BATCH_VALUES {
+            if batch.freed_bytes + copied_bytes >= wanted_bytes || self.is_full() {
                 break;
             }
             let Some((database, resident)) = coldest(shard, reach, tick) else { break };
@@ -229,11 +235,12 @@ impl Demoter {
         }
     }
 
-    pub(crate) fn candidate_count(&self) -> usize {
-        self.candidates.len()
+    /// Whether no further value may be copied under this hold of the lock.
+    pub(crate) fn is_full(&self) -> bool {
+        self.candidates.len() >= BATCH_VALUES || self.rest.is_some()
     }
 
-    /// Copies a dirty value, to be appended when the lock is released.
+    /// Copies a dirty value, of a long one its first piece, to be appended when the lock is released.
     pub(crate) fn copy_value(&mut self, keyspace: &mut Keyspace, resident: u32, now: UnixMillis) {
         let handle = keyspace.resident(resident).entry();
         let expiry = keyspace.expiry(handle);
@@ -241,7 +248,8 @@ impl Demoter {
         let key_start = self.copied.len();
         self.copied.extend_from_slice(keyspace.key(handle));
         let payload_start = self.copied.len();
-        value::encode(value, &mut self.copied);
+        assert_eq!(self.rest, None, "only the last value's copy goes on");
+        self.rest = value::encode_piece(value, 0, &mut self.copied);
         let lives_short = expiry.is_some_and(|at| at.is_due(UnixMillis(now.0 + SHORT_LIFE_MS)));
         let head = RecordHead {
             kind: RecordKind::Value,
@@ -267,6 +275,28 @@ impl Demoter {
         keyspace.start_preparing(resident, self.next_ticket);
     }
 
+    /// Copies what is left of the last candidate, under as many holds of the lock as it has pieces. Gives it up where it was
+    /// changed in between.
+    fn copy_rest(&mut self, shard_number: usize) {
+        while let Some(position) = self.rest.take() {
+            let candidate = self.candidates.last_mut().expect("it was copied in part");
+            let mut shard = self.engine.lock_shard(shard_number);
+            let keyspace = shard.keyspace_by_id(candidate.keyspace);
+            if let Some(keyspace) =
+                keyspace.filter(|keyspace| keyspace.is_preparing(candidate.resident, candidate.ticket))
+            {
+                let value = &keyspace.resident(candidate.resident).value;
+                self.rest = value::encode_piece(value, position, &mut self.copied);
+                candidate.payload.end = self.copied.len();
+            } else {
+                self.copied.truncate(candidate.key.start);
+                self.candidates.pop();
+            }
+            // Whoever waits for the lock has it before the next piece.
+            MutexGuard::unlock_fair(shard);
+        }
+    }
+
     /// Appends what was copied to the log and tells the shard where. Gives `done` back where the value it was
     /// for could not be appended right now.
     fn append_candidates(
@@ -277,6 +307,7 @@ impl Demoter {
         is_ahead: bool,
         batch: &mut Batch,
     ) -> Result<(), Done> {
+        self.copy_rest(shard_number);
         let level = self.engine.settings().compression_level;
         if level != self.compression_level
             && let Ok(compressor) = Compressor::new(level)
@@ -363,4 +394,85 @@ fn coldest(shard: &Shard, reach: Reach, tick: u32) -> Option<(usize, u32)> {
 /// Seconds in a number of ticks, rounded up.
 pub(crate) fn ticks_to_seconds(ticks: u32) -> u32 {
     ticks.div_ceil(TICKS_PER_SECOND as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::components::{Components, ManualClock, NoMemoryGauge};
+    use crate::config::EngineConfig;
+    use crate::fetch::Fetched;
+    use crate::keys::SetExpiry;
+    use crate::value::{StringValue, Value};
+
+    const KEY: &[u8] = b"long";
+
+    /// An engine with one long value.
+    fn engine() -> Arc<Engine> {
+        let components = Components {
+            device: None,
+            clock: Arc::new(ManualClock::default()),
+            memory: Arc::new(NoMemoryGauge),
+            seed: [1, 2, 3, 4],
+        };
+        let engine = Engine::new(EngineConfig { shard_count: 1, ..EngineConfig::default() }, components);
+        let engine = Arc::new(engine.expect("an engine"));
+        let mut fetched = Fetched::new();
+        let value = Value::from(StringValue::plain(&[1; 1 << 20]));
+        engine.lock_key(0, KEY, UnixMillis(1), &mut fetched).set(KEY, value, SetExpiry::Clear);
+        engine
+    }
+
+    /// Copies the value's first piece; the lock is free afterwards.
+    fn begin(engine: &Arc<Engine>) -> Demoter {
+        let mut demoter = Demoter::new(Arc::clone(engine));
+        let mut shard = engine.lock_shard(0);
+        let keyspace = shard.databases[0].as_deref_mut().expect("it has a key");
+        let resident = keyspace.oldest_resident().expect("in DRAM");
+        demoter.copy_value(keyspace, resident, UnixMillis(1));
+        assert!(demoter.is_full(), "a long value is copied alone");
+        drop(shard);
+        demoter
+    }
+
+    #[test]
+    fn a_long_value_is_copied_whole_piece_by_piece() {
+        let engine = engine();
+        let mut demoter = begin(&engine);
+        demoter.copy_rest(0);
+        let [candidate] = &demoter.candidates[..] else { panic!("one value") };
+        assert!(demoter.copied[candidate.payload.clone()] == [1; 1 << 20]);
+        assert!(!demoter.is_full());
+    }
+
+    #[test]
+    fn a_long_value_that_changes_while_it_is_copied_is_given_up() {
+        type Happening = fn(&Engine);
+        let changes: [Happening; 3] = [
+            |engine| {
+                let mut fetched = Fetched::new();
+                let mut keys = engine.lock_key(0, KEY, UnixMillis(1), &mut fetched);
+                let shorten = |value: &mut Value| value.as_string_mut().expect("a string").edit(Vec::clear);
+                assert_eq!(keys.modify(KEY, shorten), Ok(Some(())));
+            },
+            |engine| {
+                let mut fetched = Fetched::new();
+                assert!(engine.lock_key(0, KEY, UnixMillis(1), &mut fetched).remove(KEY));
+            },
+            |engine| {
+                let mut fetched = Fetched::new();
+                let mut keys = engine.lock_key(0, KEY, UnixMillis(1), &mut fetched);
+                assert!(keys.remove(KEY));
+                // In the place of the other.
+                keys.set(KEY, StringValue::plain(&[2; 1 << 20]).into(), SetExpiry::Clear);
+            },
+        ];
+        for change in changes {
+            let engine = engine();
+            let mut demoter = begin(&engine);
+            change(&engine);
+            demoter.copy_rest(0);
+            assert!(demoter.candidates.is_empty() && demoter.copied.is_empty() && !demoter.is_full());
+        }
+    }
 }

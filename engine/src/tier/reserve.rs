@@ -23,8 +23,7 @@ const RESERVE_DIVISOR: usize = 16;
 /// Values that one batch looks at, from the cold end: some 50 us under the shard's lock. A keyspace's reserve has no
 /// more values than this.
 const LOOKS: usize = 1024;
-/// Values and bytes written by one batch.
-const BATCH_VALUES: usize = 32;
+/// Bytes written by one batch.
 const BATCH_BYTES: usize = 64 << 10;
 /// Shards that one step looks at.
 const SHARDS_PER_STEP: usize = 4;
@@ -90,10 +89,7 @@ impl Demoter {
             let mut next = keyspace.oldest_resident();
             for _ in 0..LOOKS {
                 let Some(number) = next else { break };
-                if covered_bytes >= reserve_bytes
-                    || copied_bytes >= BATCH_BYTES
-                    || self.candidate_count() >= BATCH_VALUES
-                {
+                if covered_bytes >= reserve_bytes || copied_bytes >= BATCH_BYTES || self.is_full() {
                     break;
                 }
                 next = keyspace.next_newer_resident(number);

@@ -156,6 +156,11 @@ impl<T> MemberTable<T> {
         }
     }
 
+    /// The items of leaf after leaf, from one on, with the leaf's number: all of them from 0 on.
+    pub(crate) fn leaves_from(&self, first: usize) -> impl Iterator<Item = (usize, &[T])> {
+        (first..self.leaves).map(|at| (at, &*self.leaf(at).items))
+    }
+
     /// All items, in no order that means anything.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> + Clone {
         self.chunks.iter().flatten().flat_map(|leaf| leaf.items.iter())

@@ -14,6 +14,7 @@ mod sorted_set;
 pub mod stream;
 mod string;
 
+pub(crate) use codec::encode_piece;
 pub use codec::{CodecError, decode, encode};
 pub use element::Element;
 pub use hash::{HashValue, PackLimits};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use thermocline_engine::device::memory::MemoryDevice;
+use thermocline_engine::value::{StringValue, Value};
 use thermocline_engine::{Fetched, SetExpiry};
 
 use crate::world::World;
@@ -77,4 +78,26 @@ fn a_read_that_a_rename_overtakes_waits_for_no_shard() {
         assert_eq!(fetch.as_mut().poll(&mut context), Poll::Ready(Ok(())), "the index is asked again");
     }
     assert_eq!(world.get(0, b"newer").unwrap(), Some(vec![7; 500]));
+}
+
+#[test]
+fn a_long_value_that_others_replace_while_it_is_demoted_is_the_last_one() {
+    let long = |number: u64| -> Value { StringValue::raw(number.to_le_bytes().repeat(50_000)).into() };
+    let mut world = World::new(Arc::new(MemoryDevice::new(1, 256 << 20)), 0, 1 << 20);
+    let engine = Arc::clone(&world.engine);
+    let now = world.now();
+    let writer = std::thread::spawn(move || {
+        for number in 0..=300 {
+            let mut fetched = Fetched::new();
+            engine.lock_key(0, b"long", now, &mut fetched).set(b"long", long(number), SetExpiry::Clear);
+        }
+    });
+    let mut demoted = 0;
+    while !writer.is_finished() {
+        demoted += world.demote(0, b"long");
+    }
+    writer.join().expect("nothing panics");
+    demoted += world.demote(0, b"long");
+    assert!(demoted > 0, "at least the last one goes");
+    assert_eq!(world.get(0, b"long").unwrap(), Some(300_u64.to_le_bytes().repeat(50_000)));
 }

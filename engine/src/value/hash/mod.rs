@@ -350,10 +350,14 @@ impl HashValue {
         }
     }
 
-    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+    /// See [`encode_piece`](super::codec::encode_piece).
+    pub(super) fn encode_piece(&self, position: usize, out: &mut Vec<u8>) -> Option<usize> {
         match &self.0 {
-            Form::Small(pack) => out.extend_from_slice(pack.bytes()),
-            Form::Large(table) => table.encode(out),
+            Form::Small(pack) => {
+                out.extend_from_slice(pack.bytes());
+                None
+            }
+            Form::Large(table) => table.encode_piece(position, out),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::time::UnixMillis;
+use crate::value::codec::PIECE_BYTES;
 use crate::value::element::{Element, Encoded};
 use crate::value::member::{Member, element_hash};
 use crate::value::member_table::MemberTable;
@@ -187,22 +188,32 @@ impl HashTable {
         self.fields.heap_bytes() + member_bytes + self.expiries.len() * EXPIRY_BYTES
     }
 
-    /// How long what [`Self::encode`] writes is at most.
+    /// How long what [`Self::encode_piece`] writes is at most.
     pub(super) fn payload_bytes(&self) -> usize {
         // An expiry takes at most nine bytes, its absence one.
         let expiry_bytes = if self.has_expiries() { self.len() + 8 * self.expiries.len() } else { 0 };
         size_of::<u32>() + self.packed_bytes + expiry_bytes
     }
 
-    pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        let count = u32::try_from(self.len()).expect("a value in a record has fewer fields than bytes");
-        out.extend_from_slice(&count.to_le_bytes());
-        for member in self.fields.iter() {
-            out.extend_from_slice(member.elements(2));
-            if self.has_expiries() {
-                encoded_expiry(field(member).expiry).append::<false>(out);
+    /// Positions are leaves of the table.
+    pub(super) fn encode_piece(&self, position: usize, out: &mut Vec<u8>) -> Option<usize> {
+        let end = out.len() + PIECE_BYTES;
+        if position == 0 {
+            let count = u32::try_from(self.len()).expect("a value in a record has fewer fields than bytes");
+            out.extend_from_slice(&count.to_le_bytes());
+        }
+        for (leaf, members) in self.fields.leaves_from(position) {
+            if out.len() >= end {
+                return Some(leaf);
+            }
+            for member in members {
+                out.extend_from_slice(member.elements(2));
+                if self.has_expiries() {
+                    encoded_expiry(field(member).expiry).append::<false>(out);
+                }
             }
         }
+        None
     }
 
     pub(super) fn decode(has_expiries: bool, payload: &[u8]) -> Option<Self> {

@@ -9,6 +9,7 @@ use super::limits::ListLimits;
 use super::node::Node;
 use super::walk::matches;
 use super::{ListEnd, small};
+use crate::value::codec::PIECE_BYTES;
 use crate::value::element::Encoded;
 use crate::value::{Element, allocation_bytes};
 
@@ -275,13 +276,19 @@ impl Large {
         self.nodes.len() * NODE_HEAD_BYTES + self.pack_bytes
     }
 
-    pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        for node in &self.nodes {
+    /// Positions are nodes.
+    pub(super) fn encode_piece(&self, position: usize, out: &mut Vec<u8>) -> Option<usize> {
+        let end = out.len() + PIECE_BYTES;
+        for (at, node) in (position..).zip(self.nodes.range(position..)) {
+            if out.len() >= end {
+                return Some(at);
+            }
             let pack_bytes = u32::try_from(node.pack().len()).expect("nodes are far shorter than 4 GiB");
             out.extend((node.len() as u32).to_le_bytes());
             out.extend(pack_bytes.to_le_bytes());
             out.extend_from_slice(node.pack());
         }
+        None
     }
 
     /// Counts everything anew.

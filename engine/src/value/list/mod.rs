@@ -275,10 +275,14 @@ impl ListValue {
         }
     }
 
-    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+    /// See [`encode_piece`](super::codec::encode_piece).
+    pub(super) fn encode_piece(&self, position: usize, out: &mut Vec<u8>) -> Option<usize> {
         match &self.0 {
-            Form::Small(bytes) => out.extend_from_slice(bytes),
-            Form::Large(large) => large.encode(out),
+            Form::Small(bytes) => {
+                out.extend_from_slice(bytes);
+                None
+            }
+            Form::Large(large) => large.encode_piece(position, out),
         }
     }
 

@@ -21,7 +21,7 @@ fn of(elements: &[&[u8]], limits: ListLimits) -> ListValue {
 
 fn round_trip(list: &ListValue) -> ListValue {
     let mut payload = Vec::new();
-    list.encode(&mut payload);
+    crate::value::encode(&list.clone().into(), &mut payload);
     assert!(payload.len() <= list.payload_bytes());
     ListValue::decode(list.encoding(), &payload).expect("a payload comes back")
 }

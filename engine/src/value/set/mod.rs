@@ -302,10 +302,14 @@ impl SetValue {
         }
     }
 
-    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+    /// See [`encode_piece`](super::codec::encode_piece).
+    pub(super) fn encode_piece(&self, position: usize, out: &mut Vec<u8>) -> Option<usize> {
         match &self.0 {
-            Form::Small(set) => out.extend_from_slice(set.bytes()),
-            Form::Large(table) => table.encode(out),
+            Form::Small(set) => {
+                out.extend_from_slice(set.bytes());
+                None
+            }
+            Form::Large(table) => table.encode_piece(position, out),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Large sets: members found by their hashes.
 
+use crate::value::codec::PIECE_BYTES;
 use crate::value::element::{Element, Encoded};
 use crate::value::member::{Member, element_hash};
 use crate::value::member_table::MemberTable;
@@ -85,15 +86,25 @@ impl SetTable {
         self.members.heap_bytes() + self.members.iter().map(Member::heap_bytes).sum::<usize>()
     }
 
-    /// How long what [`Self::encode`] writes is.
+    /// How long what [`Self::encode_piece`] writes is.
     pub(super) fn payload_bytes(&self) -> usize {
         size_of::<u32>() + self.packed_bytes
     }
 
-    pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        let count = u32::try_from(self.len()).expect("a value in a record has fewer members than bytes");
-        out.extend_from_slice(&count.to_le_bytes());
-        self.members.iter().for_each(|member| out.extend_from_slice(member.elements(1)));
+    /// Positions are leaves of the table.
+    pub(super) fn encode_piece(&self, position: usize, out: &mut Vec<u8>) -> Option<usize> {
+        let end = out.len() + PIECE_BYTES;
+        if position == 0 {
+            let count = u32::try_from(self.len()).expect("a value in a record has fewer members than bytes");
+            out.extend_from_slice(&count.to_le_bytes());
+        }
+        for (leaf, members) in self.members.leaves_from(position) {
+            if out.len() >= end {
+                return Some(leaf);
+            }
+            members.iter().for_each(|member| out.extend_from_slice(member.elements(1)));
+        }
+        None
     }
 
     pub(super) fn decode(payload: &[u8]) -> Option<Self> {

@@ -12,6 +12,7 @@ use std::ops::Range;
 use super::order::{Entries, Entry, Order};
 use super::slots::{Scored, Slots};
 use crate::prefetch::{prefetch, prefetch_both_ends};
+use crate::value::codec::PIECE_BYTES;
 use crate::value::member_table::MemberTable;
 use crate::value::{Element, allocation_bytes, member_hash};
 
@@ -155,14 +156,20 @@ impl Large {
         self.len() * MEMBER_HEAD_BYTES + self.slots.member_bytes()
     }
 
-    pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        for entry in self.order.range(0..self.len()) {
+    /// Positions are ranks.
+    pub(super) fn encode_piece(&self, position: usize, out: &mut Vec<u8>) -> Option<usize> {
+        let end = out.len() + PIECE_BYTES;
+        for (rank, entry) in (position..).zip(self.order.range(position..self.len())) {
+            if out.len() >= end {
+                return Some(rank);
+            }
             let Scored { score, member } = self.slots.get(entry.slot);
             let length = u32::try_from(member.len()).expect("members are far shorter than 4 GiB");
             out.extend_from_slice(&score.to_le_bytes());
             out.extend_from_slice(&length.to_le_bytes());
             out.extend_from_slice(member);
         }
+        None
     }
 
     /// `None` unless members come in order, each once.

@@ -14,6 +14,7 @@
 
 use super::{Group, Log, Pending, StreamId, StreamValue};
 use crate::time::UnixMillis;
+use crate::value::codec::PIECE_BYTES;
 
 const ID_BYTES: usize = 16;
 const COUNT_BYTES: usize = 4;
@@ -38,18 +39,35 @@ pub(super) fn group_bytes(group: &Group) -> usize {
         + group.pending_count() * PENDING_BYTES
 }
 
-pub(super) fn encode(stream: &StreamValue, out: &mut Vec<u8>) {
+/// Positions are nodes, then one for where the groups begin, then groups.
+pub(super) fn encode_piece(stream: &StreamValue, position: usize, out: &mut Vec<u8>) -> Option<usize> {
     let log = stream.log();
-    put_id(out, log.last_id());
-    put_id(out, log.max_deleted_id());
-    out.extend(log.added().to_le_bytes());
-    put_count(out, log.node_count());
-    for (first, bytes) in log.raw_nodes() {
+    let end = out.len() + PIECE_BYTES;
+    if position == 0 {
+        put_id(out, log.last_id());
+        put_id(out, log.max_deleted_id());
+        out.extend(log.added().to_le_bytes());
+        put_count(out, log.node_count());
+    }
+    for (node, (first, bytes)) in (position..).zip(log.raw_nodes().skip(position)) {
+        if out.len() >= end {
+            return Some(node);
+        }
         put_id(out, first);
         put_bytes(out, bytes);
     }
-    put_count(out, stream.groups().len());
-    stream.groups().for_each(|group| encode_group(group, out));
+    let first_group = log.node_count() + 1;
+    if position < first_group {
+        put_count(out, stream.groups().len());
+    }
+    let done = position.saturating_sub(first_group);
+    for (group, at) in stream.groups().skip(done).zip(first_group + done..) {
+        if out.len() >= end {
+            return Some(at);
+        }
+        encode_group(group, out);
+    }
+    None
 }
 
 fn encode_group(group: &Group, out: &mut Vec<u8>) {

@@ -42,8 +42,10 @@ struct Stream {
 impl PartialEq for StreamValue {
     fn eq(&self, other: &Self) -> bool {
         let payload = |stream: &Self| {
-            let mut payload = Vec::new();
-            stream.encode(&mut payload);
+            let (mut payload, mut next) = (Vec::new(), Some(0));
+            while let Some(position) = next {
+                next = stream.encode_piece(position, &mut payload);
+            }
             payload
         };
         payload(self) == payload(other)
@@ -140,8 +142,9 @@ impl StreamValue {
         codec::log_bytes(&self.0.log) + self.0.group_payload_bytes
     }
 
-    pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        codec::encode(self, out);
+    /// See [`encode_piece`](super::codec::encode_piece).
+    pub(super) fn encode_piece(&self, position: usize, out: &mut Vec<u8>) -> Option<usize> {
+        codec::encode_piece(self, position, out)
     }
 
     pub(super) fn decode(encoding: Encoding, payload: &[u8]) -> Option<Self> {

@@ -22,7 +22,7 @@ fn contents<'a>(entries: impl Iterator<Item = Entry<'a>>) -> Vec<(StreamId, Vec<
 
 fn payload(stream: &StreamValue) -> Vec<u8> {
     let mut payload = Vec::new();
-    stream.encode(&mut payload);
+    crate::value::encode(&stream.clone().into(), &mut payload);
     payload
 }
 
