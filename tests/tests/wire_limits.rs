@@ -199,6 +199,25 @@ fn a_long_transaction_counts_as_its_clients_memory() {
     assert_eq!(operator.line("GET k"), Reply::NullBulk);
 }
 
+#[test]
+fn a_request_that_takes_all_of_the_clients_memory_is_not_run() {
+    let server = ServerOptions::subject().with("maxmemory-clients", "1mb").start();
+    let [mut small, mut large, mut spared] = [server.connect(), server.connect(), server.connect()];
+    spared.text("CLIENT NO-EVICT ON");
+    let set = |key: &[u8], bytes| request(&[b"SET", key, &payload(1, bytes, Texture::Incompressible)]);
+    small.send_raw(&set(b"small", 900_000));
+    assert_eq!(small.receive(), Reply::Simple(b"OK".to_vec()));
+    let _ = large.try_send_raw(&set(b"large", 2_000_000));
+    assert!(large.is_closed_by_server());
+    assert_eq!(Info::fetch(&mut server.connect(), "stats").count("evicted_clients"), 1);
+    // Meanwhile others may have to go.
+    spared.send_raw(&set(b"spared", 2_000_000));
+    assert_eq!(spared.receive(), Reply::Simple(b"OK".to_vec()));
+    let mut later = server.connect();
+    assert_eq!(later.line("EXISTS small spared").as_integer(), Some(2));
+    assert_eq!(later.line("EXISTS large").as_integer(), Some(0));
+}
+
 fn request(words: &[&[u8]]) -> Vec<u8> {
     let mut bytes = Vec::new();
     encode_request(&mut bytes, words);

@@ -83,6 +83,9 @@ impl Client {
                 Ok(Incoming::Notice) => {}
                 Ok(Incoming::End) | Err(_) => break,
             }
+            if self.session.is_closing {
+                break;
+            }
             let mut output = connection.output_buffer();
             let stop = self.run_batch(connection, &mut output);
             if !matches!(stop, Stop::Drained | Stop::Closing) {
@@ -112,8 +115,7 @@ impl Client {
     }
 
     pub(super) fn receive(&mut self, received: RecvBuffer) {
-        self.thread.metrics.input_bytes.add(received.len() as u64);
-        self.input.receive(received);
+        receive(&self.thread, &mut self.session, &mut self.input, received);
     }
 
     pub(super) fn note_sent(&self, bytes: usize) {
@@ -129,8 +131,10 @@ impl Client {
             let stop = batch.run(&mut self.input, arguments);
             let more = if stop == Stop::Drained { connection.try_recv() } else { None };
             let Some(received) = more else { break stop };
-            self.thread.metrics.input_bytes.add(received.len() as u64);
-            self.input.receive(received);
+            receive(&self.thread, batch.session, &mut self.input, received);
+            if batch.session.is_closing {
+                break Stop::Closing;
+            }
         };
         *began = batch.began;
         let (now, last_command) = (batch.now, batch.last_command);
@@ -159,6 +163,17 @@ impl Client {
             self.thread.metrics.query_limit_closings.add(1);
             self.session.is_closing = true;
         }
+    }
+}
+
+/// Takes what has arrived. A client whose request alone is too much for `maxmemory-clients` is evicted before it is run.
+#[inline]
+fn receive(thread: &Thread, session: &mut Session, input: &mut Input, received: RecvBuffer) {
+    thread.metrics.input_bytes.add(received.len() as u64);
+    let unread_bytes = input.kept_bytes() + received.len();
+    input.receive(received);
+    if unread_bytes >= NOTICED_BYTES {
+        session.is_closing |= thread.server.evict_for_request(&session.client, unread_bytes);
     }
 }
 

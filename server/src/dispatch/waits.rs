@@ -58,7 +58,12 @@ pub(super) async fn run_to_end(
         match stop {
             Stop::Closing => return Ok(()),
             Stop::Drained => match connection.try_recv() {
-                Some(received) => client.receive(received),
+                Some(received) => {
+                    client.receive(received);
+                    if client.session.is_closing {
+                        return Ok(());
+                    }
+                }
                 None => return Ok(()),
             },
             Stop::OutputFull => send(connection, client, output).await?,

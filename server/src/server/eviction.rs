@@ -1,6 +1,7 @@
 //! `maxmemory-clients`: when all clients together take more memory than that, those that take most are disconnected.
 //!
-//! Looked at after a batch that left something behind for its client, and now and then. Clients that asked for it
+//! Looked at after a batch that left something behind for its client, and now and then; a client that is too large alone,
+//! as soon as its request arrives. Clients that asked for it
 //! (`CLIENT NO-EVICT`) are counted, but spared.
 
 use std::cmp::Reverse;
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use thermocline_engine::UnixMillis;
 
 use super::Server;
-use super::clients::ClientFlags;
+use super::clients::{ClientFlags, ClientShared};
 
 /// A batch that leaves its client with less than this, in bytes, is no reason to look at all clients.
 pub(crate) const NOTICED_BYTES: usize = 16 * 1024;
@@ -53,6 +54,26 @@ impl Server {
         self.clients.all().iter().map(|client| client.memory_bytes() as u64).sum()
     }
 
+    /// Disconnects a client which takes too much without any other, with requests of `unread_bytes` that are about to be run;
+    /// whether it did.
+    #[cold]
+    pub(crate) fn evict_for_request(&self, client: &ClientShared, unread_bytes: usize) -> bool {
+        let Some(limit) = self.config.client_memory_limit_bytes() else { return false };
+        client.note_query_buffer(unread_bytes);
+        let bytes = client.memory_bytes() as u64;
+        let is_evicted = bytes >= limit && !client.flags().has(ClientFlags::NO_EVICT);
+        if is_evicted {
+            self.evict(client, bytes);
+        }
+        is_evicted
+    }
+
+    fn evict(&self, client: &ClientShared, bytes: u64) {
+        tracing::info!(client = client.id, bytes, "disconnected: clients take more than maxmemory-clients");
+        client.evict();
+        self.client_eviction.evicted.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Disconnects the clients that take most, until the others are within `maxmemory-clients`. Costs nothing where
     /// there is no limit, or it was done just now.
     pub(crate) fn evict_clients(&self, now: UnixMillis) {
@@ -75,14 +96,8 @@ impl Server {
                 break;
             }
             if !client.flags().has(ClientFlags::NO_EVICT) {
-                tracing::info!(
-                    client = client.id,
-                    bytes,
-                    "disconnected: clients take more than maxmemory-clients"
-                );
-                client.evict();
+                self.evict(&client, bytes);
                 total -= bytes;
-                self.client_eviction.evicted.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
@@ -92,7 +107,6 @@ impl Server {
 mod tests {
     use super::*;
     use crate::command::fixture::{Fixture, START};
-    use crate::server::clients::ClientShared;
     use std::sync::Arc;
 
     #[test]
