@@ -441,6 +441,18 @@ fn latencies_are_tracked_while_that_is_on() {
 }
 
 #[test]
+fn the_command_that_lowers_what_is_slow_is_measured_by_it() {
+    let (_server, mut connection) = start();
+    for value in ["100000", "0", "100000"] {
+        connection.text(&format!("CONFIG SET slowlog-log-slower-than {value}"));
+    }
+    let log = connection.line("SLOWLOG GET");
+    let [entry] = log.as_elements().expect("entries") else { panic!("{log:?} is not one entry") };
+    let words = entry.as_elements().expect("an entry")[3].as_elements().expect("words");
+    assert_eq!(words.last().and_then(Reply::as_bytes), Some(&b"0"[..]));
+}
+
+#[test]
 fn time_is_now() {
     let (_server, mut connection) = start();
     let reply = connection.line("TIME");

@@ -303,3 +303,23 @@ fn a_cache_that_is_told_of_every_change_is_never_stale_for_long() {
     }
     assert!(reads >= 600);
 }
+
+#[test]
+fn who_is_served_after_a_wait_hears_of_its_own_change_behind_the_reply() {
+    let server = start();
+    // Some of them on the client's thread, and some not.
+    let mut others: Vec<Connection> = (0..8).map(|_| server.connect()).collect();
+    let mut client = tracker(&server, "");
+    for round in 0..400 {
+        let other = &mut others[round % 8];
+        other.line("RPUSH target a");
+        client.line("LRANGE target 0 -1");
+        client.send(&["BLMOVE", "source", "target", "LEFT", "LEFT", "0"]);
+        wait_until("the client to wait", SOON, || {
+            Info::fetch(other, "clients").count("blocked_clients") == 1
+        });
+        other.line("RPUSH source element");
+        assert_eq!(client.receive(), Reply::Bulk(b"element".to_vec()), "round {round}");
+        assert_eq!(invalidated(&mut client), "target");
+    }
+}

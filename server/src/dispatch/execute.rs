@@ -6,7 +6,7 @@
 use thermocline_engine::{Admission, UnixMillis};
 use thermocline_protocol::{Arguments, ReplyEncoder};
 
-use super::batch::{Batch, note_slow};
+use super::batch::{Batch, note_slow, slow_ns};
 use super::cold;
 use super::key_positions::keys;
 use super::warming::warm_up;
@@ -270,6 +270,10 @@ impl<'a> Batch<'a> {
             && entry.single_key.is_some()
         {
             self.server.engine.note_dram_read(duration_ns);
+        }
+        if entry.has(Flags::ADMIN) {
+            // It may have changed what is slow, which counts for itself.
+            self.slow_ns = slow_ns(self.server);
         }
         if duration_ns >= self.slow_ns {
             note_slow(self.server, self.session, (entry, arguments), duration_ns, waited_ns);

@@ -366,7 +366,7 @@ async fn next_event(
     });
     let (mut noticed, mut closed) = (pin!(connection.noticed()), pin!(connection.closed()));
     // What cannot end a wait that is claimed just now is not asked again before that was given up.
-    let (mut is_timed_out, mut is_closed) = (false, false);
+    let (mut is_timed_out, mut is_closed, mut is_noticed) = (false, false, false);
     poll_fn(|task| {
         if let Poll::Ready(how) = std::pin::Pin::new(&mut *blocked).poll(task) {
             return Poll::Ready(WaitEvent::Over(how));
@@ -379,7 +379,9 @@ async fn next_event(
         if (is_timed_out || is_closed) && waiter.client.is_unclaimed() {
             return Poll::Ready(if is_closed { WaitEvent::Closed } else { WaitEvent::Timeout });
         }
-        if noticed.as_mut().poll(task).is_ready() {
+        // What the command has its own client hear, while somebody runs it, comes behind its reply.
+        is_noticed = is_noticed || noticed.as_mut().poll(task).is_ready();
+        if is_noticed && waiter.client.is_unclaimed() {
             return Poll::Ready(WaitEvent::Notice);
         }
         Poll::Pending
