@@ -193,6 +193,15 @@ impl<'a> ReplyEncoder<'a> {
         self.aggregate(b'~', length);
     }
 
+    /// Something about the reply that follows it: `pairs` times a key and its value. RESP2 has no such thing.
+    ///
+    /// # Panics
+    /// In RESP2.
+    pub fn attribute(&mut self, pairs: usize) {
+        assert_eq!(self.protocol, Protocol::Resp3, "RESP2 has no attributes");
+        self.length(b'|', pairs);
+    }
+
     /// A message that is no reply to a request, of `length` parts.
     pub fn push(&mut self, length: usize) {
         self.aggregate(b'>', length);

@@ -60,6 +60,10 @@ fn push<'b>(stack: &mut Stack<'_>, bytes: &'b [u8], depth: u32) -> Result<&'b [u
             None => stack.push_boolean(false),
             Some(length) => return push_array(stack, rest, length, depth),
         },
+        b'|' => {
+            let rest = skip_attribute(stack, rest, length(line)?.ok_or(BROKEN)?, depth)?;
+            return push(stack, rest, depth);
+        }
         b'%' => return push_map(stack, rest, length(line)?.ok_or(BROKEN)?, depth),
         b'~' => return push_set(stack, rest, length(line)?.ok_or(BROKEN)?, depth),
         b'_' => stack.push_nil(),
@@ -105,6 +109,21 @@ fn push_array<'b>(
     for index in 1..=length {
         rest = push(stack, rest, depth + 1)?;
         stack.raw_set_index(-2, index as i32);
+    }
+    Ok(rest)
+}
+
+/// Passes over an attribute, of which scripts are told nothing.
+fn skip_attribute<'b>(
+    stack: &mut Stack<'_>,
+    mut rest: &'b [u8],
+    pairs: usize,
+    depth: u32,
+) -> Result<&'b [u8], &'static str> {
+    let top = stack.top();
+    for _ in 0..2 * pairs {
+        rest = push(stack, rest, depth + 1)?;
+        stack.set_top(top);
     }
     Ok(rest)
 }

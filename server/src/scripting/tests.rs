@@ -185,6 +185,10 @@ fn replies_become_values_as_in_redis() {
         ("return redis.call('ECHO', 1)", "$1\\r\\n1"),
         ("return redis.call('ECHO', 0.1)", "$19\\r\\n0.10000000000000001"),
         ("return redis.call('ECHO', -0)", "$2\\r\\n-0"),
+        (
+            "redis.setresp(3) return redis.call('RAW', '|1\\r\\n+a\\r\\n*1\\r\\n:1\\r\\n+real\\r\\n').ok",
+            "$4\\r\\nreal",
+        ),
         ("redis.setresp(3) return redis.call('RAW', '~1\\r\\n$1\\r\\na\\r\\n').set.a", ":1"),
     ]);
 }

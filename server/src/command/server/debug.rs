@@ -201,6 +201,16 @@ fn protocol(context: &mut Context<'_>, kind: &[u8]) -> Result<(), Failure> {
         _ if is_word(kind, "true") => reply.boolean(true),
         _ if is_word(kind, "false") => reply.boolean(false),
         _ if is_word(kind, "verbatim") => reply.verbatim(b"txt", b"This is a verbatim\nstring"),
+        _ if is_word(kind, "attrib") => {
+            if reply.protocol() == Protocol::Resp3 {
+                reply.attribute(1);
+                reply.bulk(b"key-popularity");
+                reply.array(2);
+                reply.bulk(b"key:123");
+                reply.integer(90);
+            }
+            reply.bulk(b"Some real reply following the attribute");
+        }
         _ if is_word(kind, "push") && reply.protocol() == Protocol::Resp3 => {
             reply.push(2);
             reply.bulk(b"server-cpu-usage");
@@ -212,7 +222,7 @@ fn protocol(context: &mut Context<'_>, kind: &[u8]) -> Result<(), Failure> {
         _ => {
             return Err(Failure::error(
                 "ERR Wrong protocol type name. Please use one of the following: \
-                 string|integer|double|null|array|set|map|verbatim|push|bignum|true|false",
+                 string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false",
             ));
         }
     }

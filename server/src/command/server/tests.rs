@@ -148,6 +148,7 @@ fn debug_helpers_answer_as_tests_expect() {
         ("DEBUG OBJECT nothing", "-ERR no such key"),
         ("DEBUG ERROR BOOM", "-BOOM"),
         ("DEBUG STRINGMATCH-LEN 5 aaaaa", ":1"),
+        ("DEBUG PROTOCOL attrib", "$39\\r\\nSome real reply following the attribute"),
         ("DEBUG PROTOCOL map", "*6\\r\\n:0\\r\\n:0\\r\\n:1\\r\\n:1\\r\\n:2\\r\\n:0"),
         ("DEBUG POPULATE 3 k 10", "+OK"),
         ("DBSIZE", ":3"),
