@@ -19,7 +19,10 @@ pub fn request(rng: &mut StdRng) -> Request {
         440..=499 => xread(rng),
         500..=549 => {
             let request = one_key(rng, "XDEL");
-            ids(rng, request)
+            let mut request = ids(rng, request);
+            // Once that is gone, 7.2 refuses every XSETID and 7.0 none.
+            request.0.retain(|word| word != HIGHEST_ID.as_bytes());
+            request
         }
         550..=589 => {
             let request = one_key(rng, "XTRIM");
@@ -42,6 +45,9 @@ pub fn request(rng: &mut StdRng) -> Request {
     }
 }
 
+/// No entry comes behind one of this id.
+const HIGHEST_ID: &str = "18446744073709551615-18446744073709551615";
+
 fn key(rng: &mut StdRng) -> Vec<u8> {
     mostly_typed_key(rng, 'x')
 }
@@ -62,7 +68,7 @@ fn consumer(rng: &mut StdRng) -> Vec<u8> {
 fn id(rng: &mut StdRng) -> Vec<u8> {
     match rng.random_range(0..40) {
         0 => pick(rng, &["-", "+", "*", "abc", "1-", "-1", "1-2-3", "18446744073709551616", "", "1-*"]),
-        1 => pick(rng, &["0-0", "0", "0-1", "18446744073709551615-18446744073709551615", "007-01"]),
+        1 => pick(rng, &["0-0", "0", "0-1", HIGHEST_ID, "007-01"]),
         2 | 3 => rng.random_range(0..60).to_string().into_bytes(),
         4..=9 => format!("{}-{}", rng.random_range(1..60), rng.random_range(0..10)).into_bytes(),
         _ => format!("{}-{}", milliseconds(rng), rng.random_range(0..150)).into_bytes(),
