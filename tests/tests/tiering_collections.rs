@@ -174,6 +174,23 @@ fn a_command_on_a_cold_collection_is_one_read_and_replies_as_on_a_hot_one() {
 }
 
 #[test]
+fn a_cold_sorted_set_that_was_sorted_is_a_skip_list_from_then_on() {
+    let (_server, mut connection) = start();
+    store(&mut connection, "zset", 60);
+    let members = connection.line("ZRANGE zset 0 -1 WITHSCORES");
+    make_cold(&mut connection, &["zset"]);
+    let (reads, sorted) =
+        disk_reads(&mut connection, |connection| connection.line("SORT zset ALPHA LIMIT 0 2"));
+    let [first, second] = [0, 1].map(|number| Reply::Bulk(member(number).into_bytes()));
+    assert_eq!((reads, sorted), (1, Reply::Array(vec![first, second])));
+    // So it is written, too, though what it holds was not changed.
+    make_cold(&mut connection, &["zset"]);
+    assert_eq!(connection.text("OBJECT ENCODING zset"), "skiplist");
+    assert_eq!(connection.line("ZRANGE zset 0 -1 WITHSCORES"), members);
+    assert_eq!(connection.text("OBJECT ENCODING zset"), "skiplist");
+}
+
+#[test]
 fn many_members_of_a_cold_collection_are_looked_up_with_one_read() {
     let (_server, mut connection) = start();
     for (key, look_up, expected) in [

@@ -62,7 +62,7 @@ fn push<'b>(stack: &mut Stack<'_>, bytes: &'b [u8], depth: u32) -> Result<&'b [u
         },
         b'|' => {
             let rest = skip_attribute(stack, rest, length(line)?.ok_or(BROKEN)?, depth)?;
-            return push(stack, rest, depth);
+            return push(stack, rest, depth + 1);
         }
         b'%' => return push_map(stack, rest, length(line)?.ok_or(BROKEN)?, depth),
         b'~' => return push_set(stack, rest, length(line)?.ok_or(BROKEN)?, depth),
@@ -121,7 +121,8 @@ fn skip_attribute<'b>(
     depth: u32,
 ) -> Result<&'b [u8], &'static str> {
     let top = stack.top();
-    for _ in 0..2 * pairs {
+    for _ in 0..pairs {
+        rest = push(stack, rest, depth + 1)?;
         rest = push(stack, rest, depth + 1)?;
         stack.set_top(top);
     }

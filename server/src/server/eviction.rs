@@ -1,8 +1,7 @@
 //! `maxmemory-clients`: when all clients together take more memory than that, those that take most are disconnected.
 //!
 //! Looked at after a batch that left something behind for its client, and now and then; a client that is too large alone,
-//! as soon as its request arrives. Clients that asked for it
-//! (`CLIENT NO-EVICT`) are counted, but spared.
+//! as soon as its request arrives. Clients that asked for it (`CLIENT NO-EVICT`) are counted, but spared.
 
 use std::cmp::Reverse;
 use std::sync::atomic::{AtomicU64, Ordering};
